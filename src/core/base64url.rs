@@ -1,0 +1,81 @@
+//! Base64 with the URL alphabet and without padding (RFC 4648 section 5), as records write bytes.
+//!
+//! Strict both ways: one text for every value, so that two texts never name the same credential.
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// The text of `bytes`.
+#[must_use]
+pub fn encode(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().fold(0u32, |group, &byte| (group << 8) | u32::from(byte));
+        let missing = 3usize.saturating_sub(chunk.len());
+        let group = group << (8 * u32::try_from(missing).unwrap_or(0));
+        for place in 0..4usize.saturating_sub(missing) {
+            let shift = 18u32.saturating_sub(6 * u32::try_from(place).unwrap_or(0));
+            let index = usize::try_from((group >> shift) & 63).unwrap_or(0);
+            text.push(char::from(*ALPHABET.get(index).unwrap_or(&b'A')));
+        }
+    }
+    text
+}
+
+/// The bytes of `text`, or `None` when it is not the one text of any value: foreign characters, padding,
+/// a length of 1 more than a multiple of 4, or bits left over that are not zero.
+#[must_use]
+pub fn decode(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len().saturating_mul(3) / 4);
+    for chunk in text.as_bytes().chunks(4) {
+        let mut group = 0u32;
+        for &character in chunk {
+            group = (group << 6) | u32::from(value(character)?);
+        }
+        let (kept, spare) = match chunk.len() {
+            4 => (3, 0),
+            3 => (2, 2),
+            2 => (1, 4),
+            _ => return None,
+        };
+        if group & ((1 << spare) - 1) != 0 {
+            return None;
+        }
+        let big_endian = (group >> spare).to_be_bytes();
+        bytes.extend_from_slice(big_endian.get(4usize.checked_sub(kept)?..)?);
+    }
+    Some(bytes)
+}
+
+fn value(character: u8) -> Option<u8> {
+    let index = ALPHABET.iter().position(|&known| known == character)?;
+    u8::try_from(index).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_the_vectors_of_rfc_4648_then_both_ways_agree() {
+        for (bytes, text) in [
+            (&b""[..], ""),
+            (b"f", "Zg"),
+            (b"fo", "Zm8"),
+            (b"foo", "Zm9v"),
+            (b"foob", "Zm9vYg"),
+            (b"fooba", "Zm9vYmE"),
+            (b"foobar", "Zm9vYmFy"),
+            (&[0xfb, 0xff, 0xfe], "-__-"),
+        ] {
+            assert_eq!(encode(bytes), text);
+            assert_eq!(decode(text).as_deref(), Some(bytes));
+        }
+    }
+
+    #[test]
+    fn given_another_text_for_the_same_bytes_then_it_is_refused() {
+        for text in ["Zh", "Zm9", "Zg==", "Z", "Zm8 ", "+//+", "Zm9v\n"] {
+            assert_eq!(decode(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What fidokey decides, and nothing of how it reaches the world.
+//!
+//! The two ceremonies ([`login`], [`enroll`]), the policy, the CTAP conversation as state machines over
+//! 64-byte reports, and the verification of assertions. No files, no clock, no randomness of its own:
+//! whatever it needs from outside is a trait in [`ports`].
+
+#![forbid(unsafe_code)]
+
+pub mod assertion;
+pub mod base64url;
+// pub mod config;
+pub mod credential;
+// pub mod ctap;
+// pub mod enroll;
+// pub mod login;
+pub mod policy;
+pub mod ports;
+// pub mod record;
+pub mod verdict;

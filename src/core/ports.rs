@@ -1,0 +1,247 @@
+//! The traits that the two ceremonies need from the world. Nothing here decides anything.
+//!
+//! [`Keys`] is the HID side, [`Machine`] the rest of the operating system, [`Host`] the program that
+//! asked for the login (through PAM) or the terminal of the command.
+
+use std::time::Duration;
+
+use crate::credential::{AccountName, Uid};
+
+/// One HID report of a FIDO key, without a report number (CTAP 2.1 section 11.2.4: 64 bytes for all keys
+/// that this module talks to).
+pub type Report = [u8; 64];
+
+/// A point in time of the monotonic clock, which stands still while the machine sleeps.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Moment(Duration);
+
+impl Moment {
+    /// The moment that is `since_start` after the start of the clock.
+    #[must_use]
+    pub const fn new(since_start: Duration) -> Self {
+        Self(since_start)
+    }
+
+    /// The moment `span` later; the end of time when that cannot be told.
+    #[must_use]
+    pub const fn after(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span))
+    }
+
+    /// How long from here until `later`: zero when that has passed.
+    #[must_use]
+    pub const fn until(self, later: Self) -> Duration {
+        later.0.saturating_sub(self.0)
+    }
+}
+
+/// A system call, the source of randomness or the clock failed; always `PAM_SYSTEM_ERR`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Fault {
+    /// What was tried, in a word or two for the log, for example `getrandom`.
+    pub call: &'static str,
+    /// The error number of the system call, or 0 where there is none.
+    pub errno: i32,
+}
+
+/// A key that is plugged in now, named for as long as it stays plugged in (the number of its hidraw node).
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct KeyId(pub u32);
+
+/// What came out of waiting for the keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyEvent {
+    /// The moment waited for has come.
+    Elapsed,
+    /// An open key was removed or broke; it is closed.
+    Gone(KeyId),
+    /// Something was plugged in or out: [`Keys::plugged`] may answer differently now.
+    Hotplug,
+    /// An open key sent a report, for us or for another program: every opener sees all of them.
+    Report(KeyId, Report),
+}
+
+/// Why a key that is plugged in could not be opened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OpenError {
+    /// Another program holds the lock on this key.
+    Busy,
+    /// Sysfs shows the key but the node cannot be opened: `errno`, for the log.
+    Denied {
+        /// The error number of `open`.
+        errno: i32,
+    },
+    /// It was removed in between.
+    Gone,
+    /// The node is not a hidraw character device.
+    NotAKey,
+}
+
+/// An open key was removed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Gone;
+
+/// The security keys that are plugged into this machine.
+pub trait Keys {
+    /// Now, on the clock that the deadlines of [`Keys::wait`] are on.
+    ///
+    /// # Errors
+    /// [`Fault`] when the clock cannot be read.
+    fn now(&mut self) -> Result<Moment, Fault>;
+
+    /// The FIDO keys that are plugged in, in a stable order; nothing is opened to find out.
+    ///
+    /// # Errors
+    /// [`Fault`] when the list of devices cannot be read; an absent list is an empty one.
+    fn plugged(&mut self) -> Result<Vec<KeyId>, Fault>;
+
+    /// Opens a key and takes the lock on it, without waiting.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; nothing stays open then.
+    fn open(&mut self, key: KeyId) -> Result<(), OpenError>;
+
+    /// Sends one report to an open key. It does not wait.
+    ///
+    /// # Errors
+    /// [`Gone`] when the key was removed, broke or is not open.
+    fn send(&mut self, key: KeyId, report: &Report) -> Result<(), Gone>;
+
+    /// Waits for the next event of any open key or of the hotplug watch, `until` at the latest.
+    ///
+    /// # Errors
+    /// [`Fault`] when waiting itself fails. An interrupted wait goes on.
+    fn wait(&mut self, until: Moment) -> Result<KeyEvent, Fault>;
+
+    /// Closes a key and so gives up its lock. Closing a key that is not open does nothing.
+    fn close(&mut self, key: KeyId);
+}
+
+/// An account as the name service knows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Account {
+    /// The user number, which names the record.
+    pub uid: Uid,
+    /// The name that the name service gives for that number, not the one that was typed.
+    pub name: AccountName,
+}
+
+/// Values that make two challenges differ even when the random generator repeats itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Hedge {
+    /// Nanoseconds since boot, sleep included.
+    pub boottime_ns: u64,
+    /// The number of this process.
+    pub pid: u32,
+}
+
+/// A file that cannot be trusted or cannot be read: never the same as an absent one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FileError {
+    /// The path, for the log.
+    pub path: String,
+    /// Why, in one word for the log: `symlink`, `mode`, `owner`, `too_large`, `empty`, `missing_directory`, …
+    pub reason: &'static str,
+    /// The error number, or 0 where there is none.
+    pub errno: i32,
+}
+
+/// The operating system without its keys: randomness, accounts, the files of the administrator.
+pub trait Machine {
+    /// Fills `buffer` from `getrandom(2)`, whole or not at all; there is no other source.
+    ///
+    /// # Errors
+    /// [`Fault`] when the kernel does not fill all of it.
+    fn fill_random(&mut self, buffer: &mut [u8]) -> Result<(), Fault>;
+
+    /// What tells this moment in this process from any other.
+    ///
+    /// # Errors
+    /// [`Fault`] when the clock cannot be read.
+    fn hedge(&mut self) -> Result<Hedge, Fault>;
+
+    /// The account of that name, or none.
+    ///
+    /// # Errors
+    /// [`Fault`] when the name service fails, which is not the same as "no such account".
+    fn account(&mut self, name: &AccountName) -> Result<Option<Account>, Fault>;
+
+    /// The text of the policy file, or `None` when there is none in a directory that may be trusted, or no
+    /// such directory.
+    ///
+    /// # Errors
+    /// [`FileError`] for anything else.
+    fn config(&mut self) -> Result<Option<Vec<u8>>, FileError>;
+
+    /// The text of the record of `uid`, or `None` when it is proven absent: `ENOENT` inside a directory that
+    /// was opened and may be trusted, and nothing else. At most 64 KiB, never empty.
+    ///
+    /// # Errors
+    /// [`FileError`] for anything else, a missing directory and an empty file included.
+    fn record(&mut self, uid: Uid) -> Result<Option<Vec<u8>>, FileError>;
+}
+
+/// How bad a line in the log is (syslog's severities of those names, facility AUTHPRIV).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Severity {
+    /// Someone may be attacking.
+    Alert,
+    /// The administrator has to mend something.
+    Error,
+    /// A decision that granted or exempted.
+    Info,
+    /// A decision that denied.
+    Notice,
+    /// Something is off, the decision stands.
+    Warning,
+}
+
+/// Who asked for the login, copied before anything is said to the user.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Origin {
+    /// `PAM_SERVICE`, for example `sudo`.
+    pub service: String,
+    /// `PAM_TTY`, empty where the host sets none.
+    pub tty: String,
+    /// `PAM_RHOST`, empty for a local login. Bytes that are not UTF-8 are replaced, never dropped.
+    pub rhost: String,
+    /// `PAM_RUSER`, empty where the host sets none.
+    pub ruser: String,
+}
+
+/// Why the host gave no user.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UserError {
+    /// The conversation that was to ask for the name failed.
+    Conversation,
+    /// The name is not UTF-8, or the host has none.
+    Unknown,
+}
+
+/// The conversation is missing or failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ConversationError;
+
+/// The program that asked for the login: libpam's application, or the terminal of `fidokey`.
+pub trait Host {
+    /// The items of this login.
+    fn origin(&mut self) -> Origin;
+
+    /// The user to log in, asked for where the host has not said it (`pam_get_user`).
+    ///
+    /// # Errors
+    /// See [`UserError`].
+    fn user(&mut self) -> Result<String, UserError>;
+
+    /// Whether the host still means that user: other code of the host ran while we talked to it.
+    fn still_means(&mut self, user: &str) -> bool;
+
+    /// Shows one line to the user, in one message (`PAM_TEXT_INFO`).
+    ///
+    /// # Errors
+    /// [`ConversationError`] when there is no conversation or it did not take the message.
+    fn show(&mut self, text: &str) -> Result<(), ConversationError>;
+
+    /// Writes one line to the authentication log. It cannot fail in a way that matters to the login.
+    fn log(&mut self, severity: Severity, line: &str);
+}
