@@ -9,11 +9,13 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
     for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0u32, |group, &byte| (group << 8) | u32::from(byte));
-        let missing = 3usize.saturating_sub(chunk.len());
-        let group = group << (8 * u32::try_from(missing).unwrap_or(0));
-        for place in 0..4usize.saturating_sub(missing) {
-            let shift = 18u32.saturating_sub(6 * u32::try_from(place).unwrap_or(0));
+        let group = match *chunk {
+            [a] => u32::from_be_bytes([0, a, 0, 0]),
+            [a, b] => u32::from_be_bytes([0, a, b, 0]),
+            [a, b, c] => u32::from_be_bytes([0, a, b, c]),
+            _ => continue,
+        };
+        for shift in [18u32, 12, 6, 0].into_iter().take(chunk.len().saturating_add(1)) {
             let index = usize::try_from((group >> shift) & 63).unwrap_or(0);
             text.push(char::from(*ALPHABET.get(index).unwrap_or(&b'A')));
         }
@@ -31,17 +33,18 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
         for &character in chunk {
             group = (group << 6) | u32::from(value(character)?);
         }
-        let (kept, spare) = match chunk.len() {
-            4 => (3, 0),
-            3 => (2, 2),
-            2 => (1, 4),
+        let (spare, left_over) = match chunk.len() {
+            4 => (0u32, 0),
+            3 => (2, 0b11),
+            2 => (4, 0b1111),
             _ => return None,
         };
-        if group & ((1 << spare) - 1) != 0 {
+        if group & left_over != 0 {
             return None;
         }
+        // A text of n characters holds n - 1 whole bytes: the last ones of the four.
         let big_endian = (group >> spare).to_be_bytes();
-        bytes.extend_from_slice(big_endian.get(4usize.checked_sub(kept)?..)?);
+        bytes.extend_from_slice(big_endian.get(5usize.checked_sub(chunk.len())?..)?);
     }
     Some(bytes)
 }

@@ -8,12 +8,13 @@
 
 pub mod assertion;
 pub mod base64url;
-// pub mod config;
+pub mod config;
 pub mod credential;
 // pub mod ctap;
 // pub mod enroll;
 // pub mod login;
 pub mod policy;
 pub mod ports;
-// pub mod record;
+pub mod record;
+mod text;
 pub mod verdict;

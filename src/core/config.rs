@@ -1,0 +1,702 @@
+//! The policy file and the module's arguments to the settings of one service. Where the file is and
+//! whether it can be trusted is decided elsewhere.
+//!
+//! Doubt is an error: a key that is misspelt anywhere in the file would otherwise be a rule that is not
+//! in force and that everybody believes in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::credential::{CounterPolicy, RpId, Verification, is_unprintable};
+use crate::policy::{Mode, Remote, Rules, Unenrolled};
+use crate::text::{self, Misfit, Source};
+
+/// The longest wait that can be set.
+const WAIT_MAX: u64 = 300;
+/// The most PIN retries that a key has (CTAP 2.1 section 6.5).
+const PIN_RETRIES_MAX: u8 = 8;
+
+/// The rules in force for one service.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// How the module's line is meant.
+    pub mode: Mode,
+    /// What [`crate::policy::decide`] goes by.
+    pub rules: Rules,
+    /// The relying party id of new credentials.
+    pub rp_id: RpId,
+    /// What a signature counter that went back gets, where the credential does not say it.
+    pub counter: CounterPolicy,
+    /// How long to wait for a key to be plugged in; zero is not at all.
+    pub wait_for_key: Duration,
+    /// How long to wait for the touch.
+    pub touch: Duration,
+    /// With this many PIN retries left, or fewer, the PIN is not tried.
+    pub pin_guard: u8,
+}
+
+impl Settings {
+    /// What is in force for `service` under the policy file `text` (`None` where there is none) and the
+    /// `arguments` of the module's line: an argument wins over `[service.NAME]`, that over `[default]`, that
+    /// over what is built in.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first thing that is unknown or in doubt, anywhere in the file.
+    pub fn for_service(
+        text: Option<&[u8]>,
+        service: &str,
+        arguments: &[&[u8]],
+    ) -> Result<Self, ConfigError> {
+        let file = match text {
+            Some(text) => ConfigFile::parse(text).map_err(ConfigError::File)?,
+            None => ConfigFile::default(),
+        };
+        file.settings(service, arguments)
+    }
+}
+
+/// The policy file, all of it checked.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ConfigFile {
+    /// The relying party id of new credentials.
+    pub rp_id: RpId,
+    /// Whether users may register their own keys.
+    pub self_service: bool,
+    default: Layer,
+    services: BTreeMap<String, Layer>,
+}
+
+impl ConfigFile {
+    /// Reads the text of the policy file, at most 64 KiB of UTF-8.
+    ///
+    /// # Errors
+    /// The first [`Misfit`].
+    pub fn parse(text: &[u8]) -> Result<Self, Misfit> {
+        let source = Source::new(text)?;
+        let raw: RawConfig = source.parse()?;
+        let RawConfig { schema: _, rp_id, self_service, default, service } = raw;
+        if let Some(word) = &default.touch_only_alternative {
+            let reason = "belongs in the table of the very service that it is meant for";
+            return Err(source.wrong("touch_only_alternative", word.span(), reason));
+        }
+        let mut services = BTreeMap::new();
+        for (name, raw) in &service {
+            source.value(name.get_ref(), name, |name| service_name(name))?;
+            services.insert(name.get_ref().clone(), raw.layer(source)?);
+        }
+        Ok(Self {
+            rp_id: source
+                .optional("rp_id", rp_id.as_ref(), |id| RpId::new(id).map_err(|bad| bad.0))?
+                .unwrap_or_default(),
+            self_service: self_service.unwrap_or_default(),
+            default: default.layer(source)?,
+            services,
+        })
+    }
+
+    /// See [`Settings::for_service`].
+    ///
+    /// # Errors
+    /// [`ConfigError`] for what is wrong with the arguments or with all of it together.
+    pub fn settings(self, service: &str, arguments: &[&[u8]]) -> Result<Settings, ConfigError> {
+        let in_force = Layer::from_arguments(arguments)?
+            .over(self.services.get(service).copied().unwrap_or_default())
+            .over(self.default);
+        let Some(mode) = in_force.mode else {
+            return Err(ConfigError::Incomplete(
+                "mode is not set: write mode=second-factor or mode=alternative on the module's line, \
+                 or mode in the policy file",
+            ));
+        };
+        let verification = in_force.verification.unwrap_or_default();
+        if mode == Mode::Alternative
+            && verification == Verification::None
+            && in_force.touch_only_alternative != Some(true)
+        {
+            return Err(ConfigError::Incomplete(
+                "mode alternative lets in without a password: it needs verification = \"required\", or \
+                 touch_only_alternative = true for this very service",
+            ));
+        }
+        Ok(Settings {
+            mode,
+            rules: Rules {
+                remote: in_force.remote.unwrap_or_default(),
+                unenrolled: in_force.unenrolled.unwrap_or_default(),
+                verification,
+            },
+            rp_id: self.rp_id,
+            counter: in_force.counter.unwrap_or_default(),
+            wait_for_key: in_force.wait_for_key.unwrap_or(Duration::from_secs(30)),
+            touch: in_force.touch.unwrap_or(Duration::from_secs(30)),
+            pin_guard: in_force.pin_guard.unwrap_or(3),
+        })
+    }
+}
+
+/// Why there are no settings, for the log: it shows no value of the file or of the line.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ConfigError {
+    /// An argument of the module's line is wrong.
+    Argument {
+        /// Which one, from 1.
+        number: usize,
+        /// The part before its `=`: printable, at most 64 characters.
+        key: String,
+        /// What is wrong with it.
+        message: &'static str,
+    },
+    /// The policy file is wrong.
+    File(Misfit),
+    /// Each part is right, but together they do not say enough.
+    Incomplete(&'static str),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Argument { number, key, message } => {
+                write!(f, "argument {number}: {key}: {message}")
+            }
+            Self::File(misfit) => misfit.fmt(f),
+            Self::Incomplete(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// What one place says: the arguments, a service's table, the table of defaults.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Layer {
+    mode: Option<Mode>,
+    verification: Option<Verification>,
+    unenrolled: Option<Unenrolled>,
+    remote: Option<Remote>,
+    counter: Option<CounterPolicy>,
+    wait_for_key: Option<Duration>,
+    touch: Option<Duration>,
+    pin_guard: Option<u8>,
+    touch_only_alternative: Option<bool>,
+}
+
+impl Layer {
+    /// This layer where it says something, else `below`.
+    fn over(self, below: Self) -> Self {
+        Self {
+            mode: self.mode.or(below.mode),
+            verification: self.verification.or(below.verification),
+            unenrolled: self.unenrolled.or(below.unenrolled),
+            remote: self.remote.or(below.remote),
+            counter: self.counter.or(below.counter),
+            wait_for_key: self.wait_for_key.or(below.wait_for_key),
+            touch: self.touch.or(below.touch),
+            pin_guard: self.pin_guard.or(below.pin_guard),
+            touch_only_alternative: self.touch_only_alternative.or(below.touch_only_alternative),
+        }
+    }
+
+    fn from_arguments(arguments: &[&[u8]]) -> Result<Self, ConfigError> {
+        let mut layer = Self::default();
+        for (argument, number) in arguments.iter().zip(1..) {
+            let key_bytes = argument.split(|&byte| byte == b'=').next().unwrap_or_default();
+            let key = String::from_utf8_lossy(key_bytes);
+            layer.set(&key, argument.get(key_bytes.len()..).unwrap_or_default()).map_err(
+                |message| ConfigError::Argument { number, key: text::printable(&key), message },
+            )?;
+        }
+        Ok(layer)
+    }
+
+    /// Takes one argument; `value` begins with its `=`.
+    fn set(&mut self, key: &str, value: &[u8]) -> Result<(), &'static str> {
+        let value = str::from_utf8(value).map_err(|_| "not UTF-8");
+        let value = || value?.strip_prefix('=').ok_or("must be written as key=value");
+        match key {
+            "mode" => once(&mut self.mode, mode(value()?)),
+            "verification" => once(&mut self.verification, text::verification(value()?)),
+            "unenrolled" => once(&mut self.unenrolled, unenrolled(value()?)),
+            "remote" => once(&mut self.remote, remote(value()?)),
+            "counter" => once(&mut self.counter, text::counter(value()?)),
+            "wait_for_key" => once(&mut self.wait_for_key, wait_for_key(value()?)),
+            "touch" => once(&mut self.touch, touch(value()?)),
+            "pin_guard" => once(&mut self.pin_guard, whole_number(value()?).and_then(pin_guard)),
+            "touch_only_alternative" => {
+                once(&mut self.touch_only_alternative, true_or_false(value()?))
+            }
+            "rp_id" | "schema" | "self_service" => Err("belongs in the policy file"),
+            _ => Err("unknown argument"),
+        }
+    }
+}
+
+/// The file as TOML has it; `deny_unknown_fields` is what makes a misspelt key an error.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    // Checked when the text is read; named here so that it must be there.
+    #[expect(dead_code, reason = "its presence is all that is asked of it here")]
+    schema: i64,
+    rp_id: Option<Spanned<String>>,
+    self_service: Option<bool>,
+    #[serde(default)]
+    default: RawLayer,
+    #[serde(default)]
+    service: BTreeMap<Spanned<String>, RawLayer>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLayer {
+    mode: Option<Spanned<String>>,
+    verification: Option<Spanned<String>>,
+    unenrolled: Option<Spanned<String>>,
+    remote: Option<Spanned<String>>,
+    counter: Option<Spanned<String>>,
+    wait_for_key: Option<Spanned<String>>,
+    touch: Option<Spanned<String>>,
+    pin_guard: Option<Spanned<i64>>,
+    touch_only_alternative: Option<Spanned<bool>>,
+}
+
+impl RawLayer {
+    fn layer(&self, source: Source<'_>) -> Result<Layer, Misfit> {
+        let Self { mode: mode_word, touch: touch_word, .. } = self;
+        Ok(Layer {
+            mode: source.optional("mode", mode_word.as_ref(), |word| mode(word))?,
+            verification: source.optional("verification", self.verification.as_ref(), |word| {
+                text::verification(word)
+            })?,
+            unenrolled: source
+                .optional("unenrolled", self.unenrolled.as_ref(), |word| unenrolled(word))?,
+            remote: source.optional("remote", self.remote.as_ref(), |word| remote(word))?,
+            counter: source
+                .optional("counter", self.counter.as_ref(), |word| text::counter(word))?,
+            wait_for_key: source
+                .optional("wait_for_key", self.wait_for_key.as_ref(), |span| wait_for_key(span))?,
+            touch: source.optional("touch", touch_word.as_ref(), |span| touch(span))?,
+            pin_guard: source
+                .optional("pin_guard", self.pin_guard.as_ref(), |&left| pin_guard(left))?,
+            touch_only_alternative: self
+                .touch_only_alternative
+                .as_ref()
+                .map(|word| *word.get_ref()),
+        })
+    }
+}
+
+fn once<T>(slot: &mut Option<T>, value: Result<T, &'static str>) -> Result<(), &'static str> {
+    match slot.replace(value?) {
+        None => Ok(()),
+        Some(_) => Err("given twice"),
+    }
+}
+
+fn mode(word: &str) -> Result<Mode, &'static str> {
+    match word {
+        "alternative" => Ok(Mode::Alternative),
+        "second-factor" => Ok(Mode::SecondFactor),
+        _ => Err("must be \"alternative\" or \"second-factor\""),
+    }
+}
+
+fn unenrolled(word: &str) -> Result<Unenrolled, &'static str> {
+    match word {
+        "deny" => Ok(Unenrolled::Deny),
+        "skip" => Ok(Unenrolled::Skip),
+        _ => Err("must be \"deny\" or \"skip\""),
+    }
+}
+
+fn remote(word: &str) -> Result<Remote, &'static str> {
+    match word {
+        "deny" => Ok(Remote::Deny),
+        "skip" => Ok(Remote::Skip),
+        "verify" => Ok(Remote::Verify),
+        _ => Err("must be \"deny\", \"skip\" or \"verify\""),
+    }
+}
+
+fn wait_for_key(span: &str) -> Result<Duration, &'static str> {
+    seconds(span, 0).ok_or("must be whole seconds, \"0s\" to \"300s\"")
+}
+
+fn touch(span: &str) -> Result<Duration, &'static str> {
+    seconds(span, 1).ok_or("must be whole seconds, \"1s\" to \"300s\"")
+}
+
+fn seconds(span: &str, least: u64) -> Option<Duration> {
+    let seconds: u64 = span.strip_suffix('s')?.parse().ok()?;
+    // One length, one text: no sign, no leading zero.
+    ((least..=WAIT_MAX).contains(&seconds) && format!("{seconds}s") == span)
+        .then(|| Duration::from_secs(seconds))
+}
+
+fn pin_guard(left: i64) -> Result<u8, &'static str> {
+    match u8::try_from(left) {
+        Ok(left @ 1..=PIN_RETRIES_MAX) => Ok(left),
+        _ => Err("must be 1 to 8"),
+    }
+}
+
+fn whole_number(word: &str) -> Result<i64, &'static str> {
+    match word.parse::<i64>() {
+        Ok(number) if number.to_string() == word => Ok(number),
+        _ => Err("must be a whole number"),
+    }
+}
+
+fn true_or_false(word: &str) -> Result<bool, &'static str> {
+    word.parse().map_err(|_| "must be true or false")
+}
+
+/// Whether libpam could ever ask for a service of that name: it puts names into lower case, and a table
+/// that can never be meant is a mistake.
+fn service_name(name: &str) -> Result<(), &'static str> {
+    let odd =
+        |c: char| is_unprintable(c) || c.is_whitespace() || c.is_ascii_uppercase() || c == '/';
+    match name.is_empty() || name.chars().any(odd) {
+        true => Err("not the name of a PAM service: those are in lower case, without spaces"),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+mod tests {
+    use super::*;
+
+    /// What no message may ever contain.
+    const SECRET: &str = "hunter2";
+
+    /// Every key that there is.
+    const WHOLE: &str = "\
+schema = 1
+rp_id = \"pam://example\"
+self_service = true
+
+[default]
+mode = \"second-factor\"
+verification = \"none\"
+unenrolled = \"deny\"
+remote = \"skip\"
+counter = \"warn\"
+wait_for_key = \"0s\"
+touch = \"300s\"
+pin_guard = 8
+
+[service.sudo]
+mode = \"alternative\"
+verification = \"required\"
+touch_only_alternative = false
+remote = \"verify\"
+touch = \"1s\"
+pin_guard = 1
+";
+
+    fn settings(
+        text: Option<&str>,
+        service: &str,
+        arguments: &[&str],
+    ) -> Result<Settings, ConfigError> {
+        let arguments: Vec<&[u8]> = arguments.iter().map(|argument| argument.as_bytes()).collect();
+        Settings::for_service(text.map(str::as_bytes), service, &arguments)
+    }
+
+    fn in_force(text: Option<&str>, service: &str, arguments: &[&str]) -> Settings {
+        settings(text, service, arguments).expect("settings")
+    }
+
+    fn refused(text: &str) -> Misfit {
+        ConfigFile::parse(text.as_bytes()).expect_err(text)
+    }
+
+    // K11
+    #[test]
+    fn given_no_file_then_what_is_built_in_is_strict() {
+        let built_in = in_force(None, "sudo", &["mode=second-factor"]);
+        let expected = Settings {
+            mode: Mode::SecondFactor,
+            rules: Rules {
+                remote: Remote::Deny,
+                unenrolled: Unenrolled::Skip,
+                verification: Verification::None,
+            },
+            rp_id: RpId::default(),
+            counter: CounterPolicy::Deny,
+            wait_for_key: Duration::from_secs(30),
+            touch: Duration::from_secs(30),
+            pin_guard: 3,
+        };
+        assert_eq!(built_in, expected);
+        assert_eq!(in_force(Some("schema = 1"), "sudo", &["mode=second-factor"]), expected);
+    }
+
+    #[test]
+    fn an_argument_wins_over_the_service_and_that_over_the_default() {
+        let other = in_force(Some(WHOLE), "su", &[]);
+        assert_eq!((other.mode, other.pin_guard), (Mode::SecondFactor, 8));
+        assert_eq!((other.wait_for_key, other.touch), (Duration::ZERO, Duration::from_secs(300)));
+        let sudo = in_force(Some(WHOLE), "sudo", &[]);
+        assert_eq!((sudo.mode, sudo.rules.remote), (Mode::Alternative, Remote::Verify));
+        assert_eq!((sudo.touch, sudo.rules.unenrolled), (Duration::from_secs(1), Unenrolled::Deny));
+        assert_eq!((sudo.counter, sudo.rp_id.as_str()), (CounterPolicy::Warn, "pam://example"));
+        let said = ["mode=second-factor", "remote=deny", "touch=7s", "pin_guard=2", "counter=deny"];
+        let said = in_force(Some(WHOLE), "sudo", &said);
+        assert_eq!((said.mode, said.rules.remote), (Mode::SecondFactor, Remote::Deny));
+        assert_eq!((said.touch, said.pin_guard), (Duration::from_secs(7), 2));
+        assert_eq!(said.counter, CounterPolicy::Deny);
+        assert_eq!(said.rules.verification, Verification::Required);
+        assert!(ConfigFile::parse(WHOLE.as_bytes()).expect("a file").self_service);
+    }
+
+    #[test]
+    fn given_no_mode_anywhere_then_there_are_no_settings() {
+        for (text, service) in [
+            (None, "sudo"),
+            (Some("schema = 1"), "sudo"),
+            (Some("schema = 1\n[service.su]\nmode = \"second-factor\""), "sudo"),
+        ] {
+            assert!(matches!(settings(text, service, &[]), Err(ConfigError::Incomplete(_))));
+        }
+    }
+
+    #[test]
+    fn given_an_alternative_to_the_password_by_touch_alone_then_it_must_be_said_for_that_service() {
+        let alternative = "schema = 1\n[service.sudo]\nmode = \"alternative\"\n";
+        assert!(matches!(
+            settings(Some(alternative), "sudo", &[]),
+            Err(ConfigError::Incomplete(_))
+        ));
+        assert!(settings(None, "sudo", &["mode=alternative"]).is_err());
+        assert!(
+            settings(None, "sudo", &["mode=alternative", "touch_only_alternative=false"]).is_err()
+        );
+        // Said for su is not said for sudo.
+        let other = format!("{alternative}[service.su]\ntouch_only_alternative = true");
+        assert!(settings(Some(&other), "sudo", &[]).is_err());
+        let said = format!("{alternative}touch_only_alternative = true");
+        assert_eq!(in_force(Some(&said), "sudo", &[]).rules.verification, Verification::None);
+        assert!(
+            settings(None, "sudo", &["mode=alternative", "touch_only_alternative=true"]).is_ok()
+        );
+        assert!(settings(None, "sudo", &["mode=alternative", "verification=required"]).is_ok());
+        let misfit = refused("schema = 1\n[default]\ntouch_only_alternative = true");
+        assert_eq!((misfit.line, misfit.key.as_deref()), (3, Some("touch_only_alternative")));
+    }
+
+    // K1
+    #[test]
+    fn given_an_unknown_key_anywhere_then_the_file_is_refused_whichever_service_asks() {
+        for (text, shown) in [
+            ("schema = 1\nselfservice = true", "line 2, column 1: unknown field \"selfservice\""),
+            ("schema = 1\n[defaults]", "line 2, column 2: unknown field \"defaults\""),
+            ("schema = 1\n[default]\nmod = 1", "line 3, column 1: unknown field \"mod\""),
+            (
+                "schema = 1\n[service.other]\n  verfication = \"required\"",
+                "line 3, column 3: unknown field \"verfication\"",
+            ),
+        ] {
+            let refused = settings(Some(text), "sudo", &["mode=second-factor"]).expect_err(text);
+            assert_eq!(refused.to_string(), shown);
+        }
+    }
+
+    // K3
+    #[test]
+    fn given_a_value_in_doubt_then_the_file_is_refused_at_its_place() {
+        for (line, key) in [
+            ("mode = \"second_factor\"", "mode"),
+            ("mode = \"\"", "mode"),
+            ("mode = 1", "mode"),
+            ("verification = \"preferred\"", "verification"),
+            ("verification = true", "verification"),
+            ("unenrolled = \"ignore\"", "unenrolled"),
+            ("remote = \"allow\"", "remote"),
+            ("counter = \"off\"", "counter"),
+            ("wait_for_key = \"301s\"", "wait_for_key"),
+            ("wait_for_key = \"500ms\"", "wait_for_key"),
+            ("wait_for_key = 30", "wait_for_key"),
+            ("touch = \"0s\"", "touch"),
+            ("touch = \"030s\"", "touch"),
+            ("touch = \"+30s\"", "touch"),
+            ("touch = \"-1s\"", "touch"),
+            ("touch = \"30\"", "touch"),
+            ("touch = \"99999999999999999999s\"", "touch"),
+            ("pin_guard = 0", "pin_guard"),
+            ("pin_guard = 9", "pin_guard"),
+            ("pin_guard = 259", "pin_guard"),
+            ("pin_guard = -1", "pin_guard"),
+            ("pin_guard = 3.0", "pin_guard"),
+            ("touch_only_alternative = \"true\"", "touch_only_alternative"),
+        ] {
+            for table in ["default", "service.sudo", "service.other"] {
+                let misfit = refused(&format!("schema = 1\n[{table}]\n{line}\n"));
+                assert_eq!((misfit.line, misfit.key.as_deref()), (3, Some(key)), "{misfit}");
+            }
+        }
+        for text in [
+            "",
+            "mode = \"second-factor\"",
+            "schema = 0",
+            "schema = 2\n[a.b]",
+            "schema = true",
+            "schema = 1\nrp_id = \"\"",
+            "schema = 1\nself_service = 1",
+            "schema = 1\nschema = 1",
+            "schema = 1\n[default]\n[default]",
+            "schema = 1\n[service.sudo]\ntouch = \"1s\"\ntouch = \"1s\"",
+            "schema = 1\nservice = 1",
+            "schema = 1\n[service]\nsudo = \"second-factor\"",
+            "schema = 1\n[service.Sudo]",
+            "schema = 1\n[service.\"\"]",
+            "schema = 1\n[service.\"a/b\"]",
+            "schema = 1\n\u{0}",
+        ] {
+            refused(text);
+        }
+        assert_eq!(
+            refused("schema = 2\nnew = 1").message,
+            "schema: this version reads schema 1 only"
+        );
+    }
+
+    // K2, K3
+    #[test]
+    fn given_an_argument_in_doubt_then_it_is_refused_by_number_and_key() {
+        for (arguments, shown) in [
+            (&["debug"][..], "argument 1: debug: unknown argument"),
+            (&["mode=second-factor", "nouserokk"], "argument 2: nouserokk: unknown argument"),
+            (&["timeout=10"], "argument 1: timeout: unknown argument"),
+            (&["mode"], "argument 1: mode: must be written as key=value"),
+            (&["mode =alternative"], "argument 1: mode : unknown argument"),
+            (&["=x"], "argument 1: : unknown argument"),
+            (&[""], "argument 1: : unknown argument"),
+            (&["mode=alternative", "mode=alternative"], "argument 2: mode: given twice"),
+            (&["rp_id=pam://x"], "argument 1: rp_id: belongs in the policy file"),
+            (&["self_service=true"], "argument 1: self_service: belongs in the policy file"),
+            (&["pin_guard=9"], "argument 1: pin_guard: must be 1 to 8"),
+            (&["pin_guard=+3"], "argument 1: pin_guard: must be a whole number"),
+            (&["pin_guard=03"], "argument 1: pin_guard: must be a whole number"),
+            (
+                &["touch_only_alternative=1"],
+                "argument 1: touch_only_alternative: must be true or false",
+            ),
+            (&["touch==1s"], "argument 1: touch: must be whole seconds, \"1s\" to \"300s\""),
+            (
+                &["mode=\"alternative\""],
+                "argument 1: mode: must be \"alternative\" or \"second-factor\"",
+            ),
+            (&["a\u{1b}[31m\"=1"], "argument 1: a?[31m?: unknown argument"),
+        ] {
+            assert_eq!(settings(None, "sudo", arguments).expect_err("doubt").to_string(), shown);
+        }
+        let not_utf8 = Settings::for_service(None, "sudo", &[b"mode=\xff"]).expect_err("doubt");
+        assert_eq!(not_utf8.to_string(), "argument 1: mode: not UTF-8");
+        assert!(Settings::for_service(None, "sudo", &[b"\xff=1"]).is_err());
+        let long = format!("{}=1", "x".repeat(1000));
+        let long = settings(None, "sudo", &[&long]).expect_err("doubt");
+        assert_eq!(long.to_string().len(), "argument 1: : unknown argument".len() + 64);
+    }
+
+    // K5: the whole list of what can be set, so that a new one is seen here.
+    #[test]
+    fn there_is_no_option_that_lets_in_without_a_key() {
+        let mut taken: Vec<&str> = Vec::new();
+        for key in [
+            "alwaysok",
+            "counter",
+            "debug",
+            "debug_file",
+            "manual",
+            "mode",
+            "nouserok",
+            "pin_guard",
+            "remote",
+            "touch",
+            "touch_only_alternative",
+            "unenrolled",
+            "userpresence",
+            "verification",
+            "wait_for_key",
+        ] {
+            let unknown = ConfigError::Argument {
+                number: 1,
+                key: key.to_owned(),
+                message: "unknown argument",
+            };
+            if settings(None, "sudo", &[&format!("{key}=0")]) != Err(unknown) {
+                taken.push(key);
+            }
+        }
+        assert_eq!(
+            taken.join(" "),
+            "counter mode pin_guard remote touch touch_only_alternative unenrolled verification \
+             wait_for_key"
+        );
+    }
+
+    // K12
+    #[test]
+    fn given_a_huge_or_deeply_nested_file_then_it_is_refused() {
+        let padding = "\n".repeat(64 * 1024 - 10);
+        assert!(ConfigFile::parse(format!("schema = 1{padding}").as_bytes()).is_ok());
+        assert!(ConfigFile::parse(format!("schema = 1{padding}\n").as_bytes()).is_err());
+        for depth in [1, 9, 100, 10_000] {
+            refused(&format!("schema = 1\nx = {}{}", "[".repeat(depth), "]".repeat(depth)));
+            refused(&format!("schema = 1\nx = {}1{}", "{a=".repeat(depth), "}".repeat(depth)));
+            refused(&format!("schema = 1\ndefault.mode{} = 1", ".a".repeat(depth)));
+            refused(&format!("schema = 1\n[service{}.a]", ".a".repeat(depth)));
+        }
+    }
+
+    // K3
+    #[test]
+    fn given_any_byte_changed_or_cut_off_then_nothing_panics() {
+        for end in 0..WHOLE.len() {
+            let _ = Settings::for_service(Some(&WHOLE.as_bytes()[..end]), "sudo", &[]);
+        }
+        for at in 0..WHOLE.len() {
+            for change in [0x01, 0x20, 0x80, 0xff] {
+                let mut changed = WHOLE.as_bytes().to_vec();
+                changed[at] ^= change;
+                let _ = Settings::for_service(Some(&changed), "sudo", &[]);
+            }
+        }
+    }
+
+    // G2, G9
+    #[test]
+    fn given_a_secret_as_any_value_of_a_malformed_file_then_no_message_shows_it() {
+        for (number, line) in WHOLE.lines().enumerate() {
+            let Some((key, _)) = line.split_once(" = ") else { continue };
+            for form in [
+                format!("\"{SECRET}\""),
+                format!("'{SECRET}"),
+                SECRET.to_owned(),
+                format!("[\"{SECRET}\"]"),
+                format!("{{ a = \"{SECRET}\" }}"),
+                format!("\"\" {SECRET}"),
+                format!("\"\"\"\n{SECRET} = "),
+            ] {
+                let bad: Vec<String> = WHOLE
+                    .lines()
+                    .enumerate()
+                    .map(|(at, line)| match at == number {
+                        true => format!("{key} = {form}"),
+                        false => line.to_owned(),
+                    })
+                    .collect();
+                if let Err(shown) = settings(Some(&bad.join("\n")), "sudo", &[]) {
+                    assert!(!format!("{shown} {shown:?}").contains(SECRET), "{shown:?}");
+                }
+                let shown = settings(None, "sudo", &[&format!("{key}={form}")]).expect_err(&form);
+                assert!(!format!("{shown} {shown:?}").contains(SECRET), "{shown:?}");
+            }
+        }
+    }
+}
