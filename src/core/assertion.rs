@@ -273,10 +273,11 @@ pub fn verify(
         return Err(Rejected::NumberOfCredentials);
     }
     // Step 6. An empty handle says nothing: keys that do not store one send it so.
-    if let (Some(known), Some(sent)) = (&credential.user_handle, response.user_handle) {
-        if !sent.is_empty() && known != sent {
-            return Err(Rejected::UserHandle);
-        }
+    let sent = response.user_handle.filter(|handle| !handle.is_empty());
+    if let (Some(known), Some(sent)) = (&credential.user_handle, sent)
+        && known != sent
+    {
+        return Err(Rejected::UserHandle);
     }
 
     let data = AuthData::parse(response.auth_data)?;

@@ -6,15 +6,18 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ask;
 pub mod assertion;
+pub mod audit;
 pub mod base64url;
 pub mod config;
 pub mod credential;
-// pub mod ctap;
-// pub mod enroll;
-// pub mod login;
+pub mod ctap;
+pub mod enroll;
+pub mod login;
 pub mod policy;
 pub mod ports;
 pub mod record;
-mod text;
+pub mod registration;
+pub mod text;
 pub mod verdict;

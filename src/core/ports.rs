@@ -3,6 +3,7 @@
 //! [`Keys`] is the HID side, [`Machine`] the rest of the operating system, [`Host`] the program that
 //! asked for the login (through PAM) or the terminal of the command.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::credential::{AccountName, Uid};
@@ -144,6 +145,13 @@ pub struct FileError {
     pub reason: &'static str,
     /// The error number, or 0 where there is none.
     pub errno: i32,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.reason)?;
+        if self.errno == 0 { Ok(()) } else { write!(f, " (error {})", self.errno) }
+    }
 }
 
 /// The operating system without its keys: randomness, accounts, the files of the administrator.

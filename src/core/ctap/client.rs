@@ -1,0 +1,207 @@
+//! Questions to one key and their answers. What an assertion is worth, [`crate::assertion`] says.
+
+use std::time::Duration;
+
+use super::ctap2::{self, Info, MESSAGE_SIZE_DEFAULT, Malformed, Status};
+use super::session::{CallError, Session};
+use crate::credential::{Credential, RpId};
+use crate::ports::{Fault, KeyId, Keys, Moment};
+
+/// How long a key may take for what needs no touch, keepalives included.
+const SILENT_ANSWER: Duration = Duration::from_secs(5);
+/// The list of credentials that is sent without asking the key what it takes.
+pub const UNASKED_COUNT: usize = 8;
+
+/// A key's failure to answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyError {
+    /// No answer.
+    Call(CallError),
+    /// An answer that is none.
+    Malformed,
+    /// A refusal.
+    Status(Status),
+}
+
+impl From<CallError> for KeyError {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<Fault> for KeyError {
+    fn from(fault: Fault) -> Self {
+        Self::Call(CallError::Fault(fault))
+    }
+}
+
+impl From<Malformed> for KeyError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+impl KeyError {
+    /// Whether it can mean that the list of credentials was too long: a CTAP status, or CTAPHID's
+    /// ERR_INVALID_LEN, which some keys answer before they have read the whole.
+    #[must_use]
+    pub const fn may_mean_list_too_long(self) -> bool {
+        match self {
+            Self::Call(CallError::Hid(code)) => code == 0x03,
+            Self::Status(status) => status.may_mean_list_too_long(),
+            Self::Call(_) | Self::Malformed => false,
+        }
+    }
+}
+
+/// A key that is open, locked and asked.
+#[derive(Debug)]
+pub struct Client<'k, K: Keys> {
+    session: Session<'k, K>,
+}
+
+impl<'k, K: Keys> Client<'k, K> {
+    /// See [`Session::open`].
+    ///
+    /// # Errors
+    /// [`KeyError::Call`].
+    pub fn open(keys: &'k mut K, key: KeyId, nonce: u64, until: Moment) -> Result<Self, KeyError> {
+        Ok(Self { session: Session::open(keys, key, nonce, until)? })
+    }
+
+    /// The clock.
+    ///
+    /// # Errors
+    /// [`Fault`] when it cannot be read.
+    pub fn now(&mut self) -> Result<Moment, Fault> {
+        self.session.now()
+    }
+
+    /// What the key says of itself. From here on no response may be longer than it says.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn info(&mut self, until: Moment) -> Result<Info, KeyError> {
+        let until = self.silent_until(until)?;
+        let response = self.session.call(&ctap2::get_info(), until)?;
+        let info = ctap2::read_info(cbor_of(&response)?)?;
+        self.session.limit(info.max_message_size);
+        Ok(info)
+    }
+
+    /// Sends a request that waits for a touch, `until` at the latest, and returns the CBOR of the response.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn touch(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, KeyError> {
+        let response = self.session.call(request, until)?;
+        Ok(cbor_of(&response)?.to_vec())
+    }
+
+    /// Asks without a touch which of `credentials`, all of one relying party, is the key's; each list as
+    /// long as `limits` allow, and halved where the key refuses it all the same. The answer is the key's
+    /// word and proves nothing.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn find<'c>(
+        &mut self,
+        rp_id: &RpId,
+        credentials: &[&'c Credential],
+        limits: Limits,
+        fresh_hash: &mut dyn FnMut() -> Result<[u8; 32], Fault>,
+        until: Moment,
+    ) -> Result<Option<&'c Credential>, KeyError> {
+        let mut rest = credentials;
+        let mut limits = limits;
+        while !rest.is_empty() {
+            let count = limits.fitting(rp_id, rest);
+            let (list, later) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+            let ids: Vec<&[u8]> = list.iter().map(|c| c.id.as_bytes()).collect();
+            let request = ctap2::get_assertion(rp_id.as_str(), &fresh_hash()?, &ids, false);
+            let until = self.silent_until(until)?;
+            let response = match self.session.call(&request, until) {
+                Err(CallError::Hid(0x03)) if count > 1 => {
+                    limits.count = count / 2;
+                    continue;
+                }
+                other => other?,
+            };
+            match cbor_of(&response) {
+                Ok(payload) => return named(list, payload).map(Some),
+                Err(KeyError::Status(status)) if status.means_not_mine() => rest = later,
+                Err(error) if error.may_mean_list_too_long() && count > 1 => {
+                    limits.count = count / 2;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    fn silent_until(&mut self, until: Moment) -> Result<Moment, Fault> {
+        Ok(self.session.now()?.after(SILENT_ANSWER).min(until))
+    }
+}
+
+/// The credential that a silent answer names: the only one asked for, or the one with that id.
+fn named<'c>(list: &[&'c Credential], payload: &[u8]) -> Result<&'c Credential, KeyError> {
+    match (ctap2::read_assertion(payload)?.credential_id, list) {
+        (None, [only]) => Ok(only),
+        (Some(id), list) => {
+            list.iter().find(|c| c.id.as_bytes() == id).copied().ok_or(KeyError::Malformed)
+        }
+        (None, _) => Err(KeyError::Malformed),
+    }
+}
+
+fn cbor_of(response: &[u8]) -> Result<&[u8], KeyError> {
+    ctap2::payload(response).map_err(|error| match error {
+        Ok(status) => KeyError::Status(status),
+        Err(Malformed) => KeyError::Malformed,
+    })
+}
+
+/// How long a list of credentials may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// The most entries.
+    pub count: usize,
+    /// The longest message, in bytes.
+    pub message_size: usize,
+}
+
+impl Limits {
+    /// What any key takes: 8 entries and 1024 bytes.
+    pub const UNASKED: Self = Self { count: UNASKED_COUNT, message_size: MESSAGE_SIZE_DEFAULT };
+
+    /// What a key says that it takes.
+    #[must_use]
+    pub fn of(info: &Info) -> Self {
+        Self {
+            count: info.max_credential_count.unwrap_or(usize::MAX),
+            message_size: info.max_message_size.min(super::frame::MESSAGE_MAX),
+        }
+    }
+
+    /// Whether all of `credentials` can be asked for at once.
+    #[must_use]
+    pub fn fit(self, rp_id: &RpId, credentials: &[&Credential]) -> bool {
+        self.fitting(rp_id, credentials) == credentials.len()
+    }
+
+    /// How many of `credentials`, counted from the first, one message may name; at least 1.
+    fn fitting(self, rp_id: &RpId, credentials: &[&Credential]) -> usize {
+        let empty = ctap2::get_assertion(rp_id.as_str(), &[0; 32], &[], false).len();
+        let mut length = empty.saturating_add(2);
+        let fitting = credentials
+            .iter()
+            .take_while(|credential| {
+                // The head of an id takes 3 bytes at the most, what stands around it 20.
+                length = length.saturating_add(credential.id.as_bytes().len().saturating_add(23));
+                length <= self.message_size
+            })
+            .count();
+        fitting.min(self.count).max(1)
+    }
+}

@@ -1,0 +1,339 @@
+//! The CTAP2 messages that fidokey sends and reads: getInfo, makeCredential, getAssertion (CTAP 2.1
+//! sections 6.1, 6.2, 6.4).
+
+use super::cbor::{self, Value, Writer};
+use crate::assertion::Response;
+use crate::credential::Algorithm;
+
+/// What a key accepts that does not say what it accepts, in bytes (CTAP 2.1 section 6.4, maxMsgSize).
+pub const MESSAGE_SIZE_DEFAULT: usize = 1024;
+
+/// A status byte that is not 0x00 (CTAP 2.1 section 8.2).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Status(pub u8);
+
+impl Status {
+    /// The key holds one of the credentials that must not be registered again.
+    pub const CREDENTIAL_EXCLUDED: Self = Self(0x19);
+    /// A request that the key could not read; some answer it to a list that is too long.
+    pub const INVALID_CBOR: Self = Self(0x12);
+    /// Some keys answer this where others say [`Status::NO_CREDENTIALS`].
+    pub const INVALID_CREDENTIAL: Self = Self(0x22);
+    /// The message is too long, or its length is wrong.
+    pub const INVALID_LENGTH: Self = Self(0x03);
+    /// A cancelled wait.
+    pub const KEEPALIVE_CANCEL: Self = Self(0x2d);
+    /// More than the key can take.
+    pub const LIMIT_EXCEEDED: Self = Self(0x15);
+    /// None of the credentials offered is the key's.
+    pub const NO_CREDENTIALS: Self = Self(0x2e);
+    /// The user declined on the key.
+    pub const OPERATION_DENIED: Self = Self(0x27);
+    /// PIN or token trouble: 0x31 to 0x38 all need what this version cannot give.
+    pub const PIN_FIRST: Self = Self(0x31);
+    /// The last of that range.
+    pub const PIN_LAST: Self = Self(0x38);
+    /// A request of more bytes than the key takes.
+    pub const REQUEST_TOO_LARGE: Self = Self(0x39);
+    /// None of the algorithms asked for.
+    pub const UNSUPPORTED_ALGORITHM: Self = Self(0x26);
+    /// Nobody touched the key within the key's own time.
+    pub const USER_ACTION_TIMEOUT: Self = Self(0x2f);
+
+    /// Whether it can mean that the list of credentials was too long.
+    #[must_use]
+    pub const fn may_mean_list_too_long(self) -> bool {
+        matches!(
+            self,
+            Self::INVALID_LENGTH
+                | Self::INVALID_CBOR
+                | Self::LIMIT_EXCEEDED
+                | Self::REQUEST_TOO_LARGE
+        )
+    }
+
+    /// Whether it means that none of the credentials offered is the key's.
+    #[must_use]
+    pub const fn means_not_mine(self) -> bool {
+        matches!(self, Self::NO_CREDENTIALS | Self::INVALID_CREDENTIAL)
+    }
+
+    /// Whether the key wants a PIN or a token first.
+    #[must_use]
+    pub const fn wants_pin(self) -> bool {
+        self.0 >= Self::PIN_FIRST.0 && self.0 <= Self::PIN_LAST.0
+    }
+}
+
+/// A response that is not what its command answers: not CBOR as we read it, a member missing or of a wrong
+/// type.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Malformed;
+
+/// Splits a response into its status and its CBOR.
+///
+/// # Errors
+/// The status when it is not success, or [`Malformed`] when there is none.
+pub fn payload(response: &[u8]) -> Result<&[u8], Result<Status, Malformed>> {
+    match response.split_first() {
+        Some((0, payload)) => Ok(payload),
+        Some((&status, _)) => Err(Ok(Status(status))),
+        None => Err(Err(Malformed)),
+    }
+}
+
+/// What a key says of itself, as far as it changes what we send (CTAP 2.1 section 6.4).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Info {
+    /// Whether it asks for verification at every request.
+    pub always_uv: bool,
+    /// Whether a PIN is set on it.
+    pub client_pin: bool,
+    /// Whether it knows the extension credProtect.
+    pub cred_protect: bool,
+    /// Whether it can make an ES256 credential; a key that does not list algorithms can.
+    pub es256: bool,
+    /// Whether it speaks any version of FIDO2.
+    pub fido2: bool,
+    /// Whether it makes non-discoverable credentials without a PIN although one is set.
+    pub make_cred_uv_not_required: bool,
+    /// The most credentials in one list, where it says so; at least 1.
+    pub max_credential_count: Option<usize>,
+    /// The longest message, in bytes; at least 1024.
+    pub max_message_size: usize,
+}
+
+/// The request for [`Info`].
+#[must_use]
+pub fn get_info() -> Vec<u8> {
+    vec![0x04]
+}
+
+/// Reads the CBOR of a getInfo response.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn read_info(payload: &[u8]) -> Result<Info, Malformed> {
+    let read = cbor::read(payload).map_err(|_| Malformed)?;
+    let map = match &read.value {
+        map @ Value::Map(_) => map,
+        _ => return Err(Malformed),
+    };
+    let lists = |key: i64, wanted: &[&str]| {
+        map.member(key)
+            .and_then(Value::items)
+            .is_some_and(|items| items.iter().filter_map(Value::text).any(|t| wanted.contains(&t)))
+    };
+    let option = |name: &str| {
+        map.member(4).and_then(|options| options.named(name)) == Some(&Value::Bool(true))
+    };
+    let es256 = match map.member(10) {
+        None => true,
+        Some(list) => list.items().ok_or(Malformed)?.iter().any(|entry| {
+            entry.named("alg").and_then(Value::integer) == Some(Algorithm::Es256.cose())
+        }),
+    };
+    let number = |key: i64| map.member(key).and_then(Value::unsigned).map(bounded);
+    Ok(Info {
+        always_uv: option("alwaysUv"),
+        client_pin: option("clientPin"),
+        cred_protect: lists(2, &["credProtect"]),
+        es256,
+        fido2: lists(1, &["FIDO_2_0", "FIDO_2_1_PRE", "FIDO_2_1", "FIDO_2_2", "FIDO_2_3"]),
+        make_cred_uv_not_required: option("makeCredUvNotRqd"),
+        max_credential_count: number(7).map(|count| count.max(1)),
+        max_message_size: number(5).unwrap_or(0).max(MESSAGE_SIZE_DEFAULT),
+    })
+}
+
+/// A key's number as a size; what does not fit is as good as no limit.
+fn bounded(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// A request for an assertion. `user_presence` is false for a silent question whether a credential is the
+/// key's; the answer to that grants nothing.
+#[must_use]
+pub fn get_assertion(
+    rp_id: &str,
+    client_data_hash: &[u8; 32],
+    allow_list: &[&[u8]],
+    user_presence: bool,
+) -> Vec<u8> {
+    let mut request = Writer::beginning_with(0x02);
+    request.map(if user_presence { 3 } else { 4 });
+    request.integer(1).text(rp_id);
+    request.integer(2).bytes(client_data_hash);
+    request.integer(3);
+    descriptors(&mut request, allow_list);
+    if !user_presence {
+        // Old keys refuse `up` when it is true, and `uv` and `rk` in any form: only what is needed is sent.
+        request.integer(5).map(1).text("up").bool(false);
+    }
+    request.into_bytes()
+}
+
+fn descriptors(request: &mut Writer, ids: &[&[u8]]) {
+    request.array(ids.len());
+    for id in ids {
+        request.map(2).text("id").bytes(id).text("type").text("public-key");
+    }
+}
+
+/// Takes the CBOR of a getAssertion response apart. Nothing is verified here.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn read_assertion(payload: &[u8]) -> Result<Response<'_>, Malformed> {
+    let map = cbor::read(payload).map_err(|_| Malformed)?.value;
+    let credential_id = match map.member(1) {
+        None => None,
+        Some(descriptor) => Some(read_descriptor(descriptor)?),
+    };
+    let user_handle = match map.member(4) {
+        None => None,
+        Some(user) => Some(user.named("id").and_then(Value::bytes).ok_or(Malformed)?),
+    };
+    let number_of_credentials = match map.member(5) {
+        None => None,
+        Some(number) => Some(number.unsigned().ok_or(Malformed)?),
+    };
+    Ok(Response {
+        credential_id,
+        auth_data: map.member(2).and_then(Value::bytes).ok_or(Malformed)?,
+        signature: map.member(3).and_then(Value::bytes).ok_or(Malformed)?,
+        user_handle,
+        number_of_credentials,
+    })
+}
+
+fn read_descriptor<'a>(descriptor: &Value<'a>) -> Result<&'a [u8], Malformed> {
+    match descriptor.named("type").map(Value::text) {
+        None | Some(Some("public-key")) => {}
+        Some(_) => return Err(Malformed),
+    }
+    descriptor.named("id").and_then(Value::bytes).ok_or(Malformed)
+}
+
+/// What a new credential is asked for with.
+#[derive(Clone, Copy, Debug)]
+pub struct NewCredential<'a> {
+    /// The relying party id.
+    pub rp_id: &'a str,
+    /// The hash to sign.
+    pub client_data_hash: &'a [u8; 32],
+    /// 32 random bytes; they, and no name, tell accounts apart on the key.
+    pub user_handle: &'a [u8; 32],
+    /// Ids that the key must not have.
+    pub exclude_list: &'a [&'a [u8]],
+    /// Ask for credProtect level 2: found only with its id, or after verification. Never level 3: a silent
+    /// question could not find it.
+    pub cred_protect: bool,
+}
+
+/// A request for a new, non-discoverable ES256 credential.
+#[must_use]
+pub fn make_credential(new: &NewCredential<'_>) -> Vec<u8> {
+    let optional =
+        usize::from(!new.exclude_list.is_empty()).saturating_add(usize::from(new.cred_protect));
+    let mut request = Writer::beginning_with(0x01);
+    request.map(optional.saturating_add(4));
+    request.integer(1).bytes(new.client_data_hash);
+    // A neutral name: who finds the key learns nothing about account or host from it.
+    request.integer(2).map(2).text("id").text(new.rp_id).text("name").text("fidokey");
+    request.integer(3).map(2).text("id").bytes(new.user_handle).text("name").text("fidokey");
+    request.integer(4).array(1).map(2).text("alg").integer(-7).text("type").text("public-key");
+    if !new.exclude_list.is_empty() {
+        request.integer(5);
+        descriptors(&mut request, new.exclude_list);
+    }
+    if new.cred_protect {
+        request.integer(6).map(1).text("credProtect").integer(2);
+    }
+    request.into_bytes()
+}
+
+/// A makeCredential response, taken apart and not verified.
+#[derive(Clone, Debug)]
+pub struct MadeCredential<'a> {
+    /// The attestation statement format.
+    pub format: &'a str,
+    /// The authenticator data, raw.
+    pub auth_data: &'a [u8],
+    /// The attestation statement.
+    pub statement: Value<'a>,
+}
+
+/// Takes the CBOR of a makeCredential response apart. Nothing is verified here.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn read_made_credential(payload: &[u8]) -> Result<MadeCredential<'_>, Malformed> {
+    let map = cbor::read(payload).map_err(|_| Malformed)?.value;
+    Ok(MadeCredential {
+        format: map.member(1).and_then(Value::text).ok_or(Malformed)?,
+        auth_data: map.member(2).and_then(Value::bytes).ok_or(Malformed)?,
+        statement: match map.member(3) {
+            Some(statement @ Value::Map(_)) => statement.clone(),
+            _ => return Err(Malformed),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_any_request_then_its_cbor_is_canonical() {
+        let long = [7; 241];
+        let ids: &[&[u8]] = &[&[1; 16], &long];
+        for exclude_list in [&[][..], ids] {
+            for cred_protect in [false, true] {
+                let new = NewCredential {
+                    rp_id: "pam://fidokey",
+                    client_data_hash: &[1; 32],
+                    user_handle: &[2; 32],
+                    exclude_list,
+                    cred_protect,
+                };
+                assert!(cbor::read(&make_credential(&new)[1..]).unwrap().canonical);
+            }
+        }
+        for user_presence in [false, true] {
+            let request = get_assertion("pam://fidokey", &[1; 32], ids, user_presence);
+            assert!(cbor::read(&request[1..]).unwrap().canonical);
+        }
+    }
+
+    /// The size that a login's cheapest path reckons with: 54 bytes and 22 more than each id (id of 25 to
+    /// 255 bytes, relying party id of 13).
+    #[test]
+    fn given_one_id_of_241_bytes_then_the_request_has_317() {
+        assert_eq!(get_assertion("pam://fidokey", &[1; 32], &[&[7; 241]], true).len(), 317);
+    }
+
+    /// BAR C12: one byte too many after the CBOR, or within a member.
+    #[test]
+    fn given_a_byte_after_the_response_then_it_is_malformed() {
+        let mut good = vec![0xa2, 2, 0x41, 0, 3, 0x41, 0];
+        assert!(read_assertion(&good).is_ok());
+        good.push(0);
+        assert!(read_assertion(&good).is_err());
+    }
+
+    #[test]
+    fn given_members_of_wrong_types_then_the_response_is_malformed() {
+        for payload in [
+            &[0xa0][..],
+            &[0x80],
+            &[0xa1, 2, 0x41, 0],
+            &[0xa2, 2, 0x61, b'x', 3, 0x41, 0],
+            &[0xa3, 1, 0xa0, 2, 0x41, 0, 3, 0x41, 0],
+            &[0xa3, 2, 0x41, 0, 3, 0x41, 0, 5, 0x20],
+            &[0xa3, 2, 0x41, 0, 3, 0x41, 0, 4, 0xa0],
+        ] {
+            assert_eq!(read_assertion(payload).err(), Some(Malformed), "{payload:02x?}");
+        }
+    }
+}

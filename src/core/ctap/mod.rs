@@ -1,0 +1,12 @@
+//! The conversation with a key: CTAPHID and CTAP2 as codecs and state machines without I/O.
+//!
+//! [`frame`] cuts messages into reports, [`channel`] is one channel to one key, [`session`] gives every
+//! request an end; [`cbor`] reads what a key says, [`ctap2`] makes requests and takes answers apart, and
+//! [`client`] is the three together: a question and its answer.
+
+pub mod cbor;
+pub mod channel;
+pub mod client;
+pub mod ctap2;
+pub mod frame;
+pub mod session;
