@@ -1,0 +1,3 @@
+//! What the rings of tests share. Nothing here is shipped.
+
+pub mod key;

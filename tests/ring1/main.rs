@@ -1,0 +1,3 @@
+//! Ring 1: everything in one process.
+
+mod emulated_key;

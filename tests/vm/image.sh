@@ -1,0 +1,142 @@
+#!/bin/bash
+# Builds the virtual machine's root file system, kernel and initramfs, once per version of this
+# script, and prints the directory that holds them. Nothing of ours is in there.
+set -euo pipefail
+
+here=$(dirname "$(readlink -f "$0")")
+checkout=$(readlink -f "$here/../..")
+
+suite=bookworm
+packages=sudo,login,passwd,libpam-modules,libpam-runtime,udev,kmod
+packages+=,pamtester                        # any PAM service, without a program of ours
+packages+=,fido2-tools,libpam-u2f,pamu2fcfg # the peers: libfido2's tools and pam-u2f
+# In this order, with what they need: what the initramfs must load to reach the root.
+boot_modules=(virtio_pci virtio_blk crc32c_generic ext4)
+# In the root, for udev and modprobe: the emulated key's side of the kernel.
+root_modules=(uhid hid-generic)
+
+die() {
+    echo "image.sh: $*" >&2
+    exit 1
+}
+
+for tool in mmdebstrap mke2fs cpio busybox modprobe depmod apt-get dpkg-deb xz; do
+    command -v "$tool" >/dev/null || PATH=$PATH:/sbin:/usr/sbin command -v "$tool" >/dev/null ||
+        die "$tool is missing; run tests/setup.sh"
+done
+PATH=$PATH:/sbin:/usr/sbin
+[ "$(id -u)" = 0 ] || die "must run as root (mmdebstrap and mke2fs keep the owners of files)"
+
+key=$(sha256sum "$(readlink -f "$0")" | cut -c 1-12)
+image=$checkout/.cache/vm/$key
+if [ -e "$image/complete" ]; then
+    echo "$image"
+    exit 0
+fi
+
+started=$SECONDS
+rm -rf "$image"
+mkdir -p "$image"
+work=$(mktemp -d "$checkout/.cache/vm/work.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+# The mirrors, their keyrings, proxies and certificates are those of this machine's own apt, so that
+# the image can be built wherever packages can be installed. Where apt does not know the suite,
+# mmdebstrap falls back to its own mirror.
+[ -n "$(apt-get indextargets 'Identifier: Packages' "Codename: $suite" 'Origin: Debian')" ] ||
+    apt-get update -q >&2
+mirrors=$(apt-get indextargets 'Identifier: Packages' 'Origin: Debian' | awk -v suite="$suite" '
+    function flush() {
+        if (codename == suite || index(codename, suite "-") == 1)
+            print "deb " (key ? "[signed-by=" key "] " : "") uri " " codename " " component
+        codename = component = uri = key = ""
+    }
+    $1 == "Codename:" { codename = $2 }
+    $1 == "Component:" { component = $2 }
+    $1 == "Repo-URI:" { uri = $2 }
+    $1 == "Signed-By:" { key = $2 }
+    NF == 0 { flush() }
+    END { flush() }' | sort -u)
+apt_options=()
+while IFS= read -r line; do
+    apt_options+=(--aptopt="$line")
+done < <(apt-config dump Acquire | grep -iE '::(proxy|verify-|cainfo|check-valid-until|check-date)' || true)
+
+echo "image.sh: building the root file system" >&2
+root=$work/root
+if [ -n "$mirrors" ]; then
+    mmdebstrap --quiet --variant=minbase --include="$packages" "${apt_options[@]}" \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' \
+        "$suite" "$root" - <<<"$mirrors" >&2
+else
+    mmdebstrap --quiet --variant=minbase --include="$packages" "${apt_options[@]}" \
+        "$suite" "$root" >&2
+fi
+
+echo "image.sh: unpacking the kernel" >&2
+kernel=$(apt-cache depends --important linux-image-amd64 |
+    sed -n 's/^ *Depends: \(linux-image-[0-9].*-amd64\)$/\1/p' | head -n 1)
+[ -n "$kernel" ] || die "apt does not know linux-image-amd64"
+version=${kernel#linux-image-}
+(cd "$work" && apt-get download -q -o APT::Sandbox::User=root "$kernel" >&2)
+dpkg-deb --extract "$work/$kernel"_*.deb "$work/kernel"
+modules=$work/kernel/lib/modules/$version
+depmod -b "$work/kernel" "$version"
+
+# The files that loading `$@` needs, dependencies first.
+module_files() {
+    local name
+    for name in "$@"; do
+        modprobe -d "$work/kernel" -S "$version" --show-depends "$name" |
+            sed -n 's/^insmod \([^ ]*\).*/\1/p'
+    done | awk '!seen[$0]++'
+}
+
+mkdir -p "$work/init/bin" "$work/init/modules" "$work/init"/{dev,proc,sys,root}
+cp "$(command -v busybox)" "$work/init/bin/busybox"
+count=100
+for file in $(module_files "${boot_modules[@]}"); do
+    name=$count-$(basename "$file")
+    cp "$file" "$work/init/modules/$name"
+    case $name in *.xz) xz -d "$work/init/modules/$name" ;; esac
+    count=$((count + 1))
+done
+cat >"$work/init/init" <<'INIT'
+#!/bin/busybox sh
+# From the initramfs to the root (vda) with the payload (vdb), whose init takes over.
+export PATH=/bin
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+for module in /modules/*; do
+    insmod "$module" || echo "vm: cannot load $module"
+done
+mount -t ext4 /dev/vda /root && mount -t ext4 -o ro /dev/vdb /root/payload ||
+    { echo "vm: cannot mount the disks"; poweroff -f; }
+mount --move /dev /root/dev
+umount /proc /sys
+exec switch_root /root /bin/bash /payload/guest/init.sh
+INIT
+mkdir "$work/init/sbin"
+ln -s /bin/busybox "$work/init/bin/sh"
+chmod 755 "$work/init/init"
+(cd "$work/init" && find . | cpio --quiet -o -H newc | gzip -1) >"$image/initramfs.img"
+cp "$work/kernel/boot/vmlinuz-$version" "$image/vmlinuz"
+
+mkdir -p "$root/payload"
+for file in $(module_files "${root_modules[@]}"); do
+    install -D -m 644 "$file" "$root${file#"$work/kernel"}"
+done
+cp "$modules"/modules.{builtin,builtin.modinfo,order} "$root/lib/modules/$version/"
+depmod -b "$root" "$version"
+
+echo "image.sh: writing the disk" >&2
+rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
+kilobytes=$(du -sk "$root" | cut -f 1)
+mke2fs -q -t ext4 -d "$root" -L root "$image/root.img" $((kilobytes * 5 / 4 + 131072))k
+echo "$version" >"$image/kernel-version"
+touch "$image/complete"
+echo "image.sh: built in $((SECONDS - started)) s (Linux $version)" >&2
+echo "$image"
