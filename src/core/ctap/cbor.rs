@@ -315,9 +315,10 @@ impl Writer {
             self.bytes.push(major | 25);
             self.bytes.extend_from_slice(&number.to_be_bytes());
         } else {
-            self.bytes.push(major | 27);
-            self.bytes
-                .extend_from_slice(&u64::try_from(argument).unwrap_or(u64::MAX).to_be_bytes());
+            // No message is as long as four bytes can say.
+            let number = u32::try_from(argument).unwrap_or(u32::MAX);
+            self.bytes.push(major | 26);
+            self.bytes.extend_from_slice(&number.to_be_bytes());
         }
         self
     }

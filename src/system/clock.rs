@@ -1,0 +1,50 @@
+//! The two clocks of the kernel that nobody can set.
+
+use std::time::Duration;
+
+use fidokey_core::ports::{Fault, Moment};
+use nix::time::{ClockId, clock_gettime};
+
+/// Now on `CLOCK_MONOTONIC`, which stands still while the machine sleeps: a person who closes the lid has not
+/// used up their time to touch the key.
+///
+/// # Errors
+/// [`Fault`] when the clock cannot be read.
+pub fn now() -> Result<Moment, Fault> {
+    read(ClockId::CLOCK_MONOTONIC).map(Moment::new)
+}
+
+/// Nanoseconds since boot on `CLOCK_BOOTTIME`, sleep included: no two moments since boot share one.
+///
+/// # Errors
+/// [`Fault`] when the clock cannot be read.
+pub fn boottime_ns() -> Result<u64, Fault> {
+    let since_boot = read(ClockId::CLOCK_BOOTTIME)?;
+    u64::try_from(since_boot.as_nanos()).map_err(|_| Fault { call: "clock_gettime", errno: 0 })
+}
+
+fn read(clock: ClockId) -> Result<Duration, Fault> {
+    let fault = |errno| Fault { call: "clock_gettime", errno };
+    let time = clock_gettime(clock).map_err(|errno| fault(errno as i32))?;
+    let seconds = u64::try_from(time.tv_sec()).map_err(|_| fault(0))?;
+    let nanoseconds = u32::try_from(time.tv_nsec()).map_err(|_| fault(0))?;
+    // Duration::new panics when the nanoseconds carry the seconds over their end.
+    if nanoseconds >= 1_000_000_000 {
+        return Err(fault(0));
+    }
+    Ok(Duration::new(seconds, nanoseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+
+    use super::*;
+
+    #[test]
+    fn the_clocks_never_go_back() {
+        let (first, boot) = (now().unwrap(), boottime_ns().unwrap());
+        assert!(now().unwrap() >= first);
+        assert!(boottime_ns().unwrap() >= boot);
+    }
+}

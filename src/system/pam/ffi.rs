@@ -1,0 +1,54 @@
+//! What of libpam the bindings do not offer, as `security/_pam_types.h` and `pam_ext.h` declare it.
+
+use std::ffi::{c_char, c_int, c_void};
+
+use ::pam::module::PamHandle;
+
+/// `PAM_CONV`, the item that is a [`Conversation`].
+pub(super) const ITEM_CONVERSATION: c_int = 5;
+/// `PAM_TEXT_INFO`.
+pub(super) const TEXT_INFO: c_int = 4;
+/// What functions of libpam and of the conversation return when they have done their work.
+pub(super) const DONE: c_int = 0;
+
+/// `struct pam_message`.
+#[repr(C)]
+pub(super) struct Message {
+    pub(super) style: c_int,
+    pub(super) text: *const c_char,
+}
+
+/// `struct pam_response`. Both it and the reply are made with `malloc`, and ours to free.
+#[repr(C)]
+pub(super) struct Response {
+    pub(super) reply: *mut c_char,
+    /// Always 0.
+    pub(super) unused: c_int,
+}
+
+/// `struct pam_conv`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Conversation {
+    pub(super) converse: Option<Converse>,
+    pub(super) data: *mut c_void,
+}
+
+/// The conversation function of the program that asked for the login.
+pub(super) type Converse = unsafe extern "C" fn(
+    count: c_int,
+    messages: *mut *const Message,
+    responses: *mut *mut Response,
+    data: *mut c_void,
+) -> c_int;
+
+#[link(name = "pam")]
+unsafe extern "C" {
+    pub(super) fn pam_get_item(
+        handle: *const PamHandle,
+        item: c_int,
+        value: *mut *const c_void,
+    ) -> c_int;
+
+    pub(super) fn pam_syslog(handle: *const PamHandle, priority: c_int, format: *const c_char, ...);
+}

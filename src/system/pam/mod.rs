@@ -1,0 +1,9 @@
+//! libpam as the flows want it: who asks, whom for, the conversation and the log.
+
+mod conversation;
+mod ffi;
+mod host;
+
+pub use ::pam::module::PamHandle;
+
+pub use host::PamHost;
