@@ -1,3 +1,4 @@
 //! What the rings of tests share. Nothing here is shipped.
 
 pub mod key;
+pub mod sim;

@@ -1,3 +1,8 @@
 //! Ring 1: everything in one process.
 
+mod assertions;
+mod challenges;
+mod commands;
 mod emulated_key;
+mod protocol;
+mod verdicts;

@@ -1,0 +1,300 @@
+//! A world on a simulated clock: keys that are scripts, a machine and a host that are tables.
+//!
+//! Nothing here waits: time jumps to the next event. So a test of a 30-second deadline takes as long as the
+//! code under test computes.
+
+pub mod device;
+pub mod softkey;
+pub mod world;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
+
+use device::Device;
+
+/// The keys of a simulated machine.
+pub struct SimKeys {
+    now: Duration,
+    slots: Vec<Slot>,
+    /// How often the code under test waited: a bound on its work.
+    pub waits: u64,
+    /// Everything that was done to the keys, in order.
+    pub trace: Vec<Step>,
+    /// What happens at which time without a key's doing.
+    plan: Vec<(Duration, Plan)>,
+    /// Fails the n-th call of a port with this.
+    pub fault: Option<(u64, Fault)>,
+    calls: u64,
+}
+
+/// One thing that was done to a key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// Opened, with what came of it.
+    Open(KeyId, Result<(), OpenError>),
+    /// One report sent.
+    Send(KeyId, Report),
+    /// Closed.
+    Close(KeyId),
+}
+
+struct Slot {
+    id: KeyId,
+    device: Rc<RefCell<dyn Device>>,
+    plugged: bool,
+    open: bool,
+    /// Another program holds the lock until then.
+    locked_until: Duration,
+    denied: Option<i32>,
+    /// Removed at the n-th thing done to it.
+    removed_at: Option<u64>,
+    done: u64,
+}
+
+enum Plan {
+    Plug(KeyId),
+    Unplug(KeyId),
+}
+
+impl Default for SimKeys {
+    fn default() -> Self {
+        Self {
+            // Not zero: a clock that starts at zero hides mistakes.
+            now: Duration::from_secs(1000),
+            slots: Vec::new(),
+            waits: 0,
+            trace: Vec::new(),
+            plan: Vec::new(),
+            fault: None,
+            calls: 0,
+        }
+    }
+}
+
+impl SimKeys {
+    /// A machine with this one key plugged in as key 0.
+    pub fn with(device: impl Device + 'static) -> Self {
+        let mut keys = Self::default();
+        keys.add(device);
+        keys
+    }
+
+    /// Plugs in one more key.
+    pub fn add(&mut self, device: impl Device + 'static) -> KeyId {
+        self.share(Rc::new(RefCell::new(device)))
+    }
+
+    /// Plugs in a key that the test keeps a hand on.
+    pub fn share(&mut self, device: Rc<RefCell<dyn Device>>) -> KeyId {
+        let id = KeyId(u32::try_from(self.slots.len()).unwrap());
+        self.slots.push(Slot {
+            id,
+            device,
+            plugged: true,
+            open: false,
+            locked_until: Duration::ZERO,
+            denied: None,
+            removed_at: None,
+            done: 0,
+        });
+        id
+    }
+
+    /// Lets another program hold the lock on `key` for this long from now.
+    pub fn lock(&mut self, key: KeyId, span: Duration) {
+        let until = self.now + span;
+        self.slot(key).locked_until = until;
+    }
+
+    /// Makes opening `key` fail with this error number.
+    pub fn deny(&mut self, key: KeyId, errno: i32) {
+        self.slot(key).denied = Some(errno);
+    }
+
+    /// Removes `key` after this span.
+    pub fn unplug_after(&mut self, key: KeyId, span: Duration) {
+        self.plan.push((self.now + span, Plan::Unplug(key)));
+    }
+
+    /// Removes `key` now and plugs it in after this span.
+    pub fn plug_after(&mut self, key: KeyId, span: Duration) {
+        self.slot(key).plugged = false;
+        self.plan.push((self.now + span, Plan::Plug(key)));
+    }
+
+    /// Removes `key` at the n-th open, send or report (from 0).
+    pub fn remove_at(&mut self, key: KeyId, step: u64) {
+        self.slot(key).removed_at = Some(step);
+    }
+
+    /// The time that has passed.
+    pub fn elapsed(&self) -> Duration {
+        self.now - Duration::from_secs(1000)
+    }
+
+    /// The messages that were sent to keys, put together: `(key, command, payload)`.
+    pub fn messages(&self) -> Vec<(KeyId, u8, Vec<u8>)> {
+        let mut messages: Vec<(KeyId, u8, Vec<u8>, usize)> = Vec::new();
+        for step in &self.trace {
+            let Step::Send(key, report) = step else { continue };
+            if report[4] & 0x80 != 0 {
+                let length = usize::from(u16::from_be_bytes([report[5], report[6]]));
+                messages.push((*key, report[4] & 0x7f, report[7..].to_vec(), length));
+            } else if let Some(last) = messages.last_mut() {
+                last.2.extend_from_slice(&report[5..]);
+            }
+        }
+        messages
+            .into_iter()
+            .map(|(key, command, mut payload, length)| {
+                payload.truncate(length);
+                (key, command, payload)
+            })
+            .collect()
+    }
+
+    /// The commands that were sent, in words: `INIT`, `getAssertion`, `getAssertion?` for a silent one, ….
+    pub fn commands(&self) -> Vec<&'static str> {
+        self.messages()
+            .iter()
+            .map(|(_, command, payload)| match (command, payload.first()) {
+                (0x06, _) => "INIT",
+                (0x11, _) => "CANCEL",
+                (0x10, Some(0x01)) => "makeCredential",
+                (0x10, Some(0x02)) if payload.ends_with(b"\x62up\xf4") => "getAssertion?",
+                (0x10, Some(0x02)) => "getAssertion",
+                (0x10, Some(0x04)) => "getInfo",
+                _ => "another",
+            })
+            .collect()
+    }
+
+    fn slot(&mut self, key: KeyId) -> &mut Slot {
+        &mut self.slots[key.0 as usize]
+    }
+
+    fn count_call(&mut self) -> Result<(), Fault> {
+        self.calls += 1;
+        match self.fault {
+            Some((at, fault)) if at == self.calls => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts a step of `key`; true when the key is removed at this one.
+    fn removed_now(&mut self, key: KeyId) -> bool {
+        let slot = self.slot(key);
+        let removed = slot.removed_at == Some(slot.done);
+        slot.done += 1;
+        if removed {
+            slot.plugged = false;
+            slot.open = false;
+        }
+        removed
+    }
+}
+
+impl Keys for SimKeys {
+    fn now(&mut self) -> Result<Moment, Fault> {
+        self.count_call()?;
+        Ok(Moment::new(self.now))
+    }
+
+    fn plugged(&mut self) -> Result<Vec<KeyId>, Fault> {
+        self.count_call()?;
+        Ok(self.slots.iter().filter(|slot| slot.plugged).map(|slot| slot.id).collect())
+    }
+
+    fn open(&mut self, key: KeyId) -> Result<(), OpenError> {
+        let removed = self.removed_now(key);
+        let now = self.now;
+        let slot = self.slot(key);
+        let result = if removed || !slot.plugged {
+            Err(OpenError::Gone)
+        } else if let Some(errno) = slot.denied {
+            Err(OpenError::Denied { errno })
+        } else if now < slot.locked_until {
+            Err(OpenError::Busy)
+        } else {
+            slot.open = true;
+            Ok(())
+        };
+        self.trace.push(Step::Open(key, result));
+        result
+    }
+
+    fn send(&mut self, key: KeyId, report: &Report) -> Result<(), Gone> {
+        if self.removed_now(key) {
+            return Err(Gone);
+        }
+        let now = self.now;
+        let slot = self.slot(key);
+        if !slot.open || !slot.plugged {
+            return Err(Gone);
+        }
+        slot.device.borrow_mut().receive(now, report);
+        self.trace.push(Step::Send(key, *report));
+        Ok(())
+    }
+
+    fn wait(&mut self, until: Moment) -> Result<KeyEvent, Fault> {
+        self.count_call()?;
+        self.waits += 1;
+        let end = self.now + Moment::new(self.now).until(until);
+        if Moment::new(self.now) >= until {
+            return Ok(KeyEvent::Elapsed);
+        }
+        let planned = self.plan.iter().map(|(at, _)| *at).min();
+        let due = self
+            .slots
+            .iter()
+            .filter(|slot| slot.open)
+            .filter_map(|slot| Some((slot.device.borrow().due()?, slot.id)))
+            .min();
+        if let Some(at) = planned
+            && at <= end
+            && due.is_none_or(|(due, _)| at <= due)
+        {
+            let index = self.plan.iter().position(|(time, _)| *time == at).unwrap();
+            let (_, plan) = self.plan.remove(index);
+            self.now = self.now.max(at);
+            return Ok(match plan {
+                Plan::Plug(key) => {
+                    self.slot(key).plugged = true;
+                    KeyEvent::Hotplug
+                }
+                Plan::Unplug(key) => {
+                    let slot = self.slot(key);
+                    slot.plugged = false;
+                    if std::mem::take(&mut slot.open) {
+                        KeyEvent::Gone(key)
+                    } else {
+                        KeyEvent::Hotplug
+                    }
+                }
+            });
+        }
+        match due {
+            Some((at, key)) if at <= end => {
+                self.now = self.now.max(at);
+                let report = self.slot(key).device.borrow_mut().pop();
+                if self.removed_now(key) {
+                    return Ok(KeyEvent::Gone(key));
+                }
+                Ok(KeyEvent::Report(key, report))
+            }
+            _ => {
+                self.now = end;
+                Ok(KeyEvent::Elapsed)
+            }
+        }
+    }
+
+    fn close(&mut self, key: KeyId) {
+        self.slot(key).open = false;
+        self.trace.push(Step::Close(key));
+    }
+}

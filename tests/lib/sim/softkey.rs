@@ -1,0 +1,264 @@
+//! A CTAP2 key whose every answer a test may bend: right by default, wrong in one place on demand.
+//!
+//! What is right is judged by the other, unrelated emulated key; this one is for the wrong.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use fidokey_core::assertion::PublicKey;
+use fidokey_core::credential::{
+    Algorithm, CounterPolicy, Credential, CredentialId, KeyName, Protocol, RpId, Verification,
+};
+use fidokey_core::ctap::cbor::{self, Value, Writer};
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{Signature, SigningKey};
+use sha2::{Digest as _, Sha256};
+
+use super::device::{Message, Outbox, Script};
+
+/// One credential and its private key.
+#[derive(Clone)]
+pub struct Secret {
+    /// The credential's id.
+    pub id: Vec<u8>,
+    /// Its private key.
+    pub key: SigningKey,
+    /// Its relying party id.
+    pub rp_id: String,
+}
+
+impl Secret {
+    /// A credential that the number tells from others, with an id of `id_len` bytes.
+    pub fn new(number: u8, id_len: usize) -> Self {
+        let scalar = Sha256::digest([b's', number]);
+        let key = SigningKey::from_slice(&scalar).unwrap();
+        let mut id = vec![number; id_len];
+        id[0] = 0xc0;
+        Self { id, key, rp_id: "pam://fidokey".to_owned() }
+    }
+
+    /// The credential as a record would hold it.
+    pub fn credential(&self) -> Credential {
+        let point = self.key.verifying_key().to_sec1_point(false);
+        Credential {
+            name: KeyName::new(&format!("Key {}", self.id.last().unwrap())).unwrap(),
+            protocol: Protocol::Fido2,
+            rp_id: RpId::new(&self.rp_id).unwrap(),
+            id: CredentialId::new(&self.id).unwrap(),
+            public_key: PublicKey::new(Algorithm::Es256, point.as_bytes()).unwrap(),
+            verification: Verification::None,
+            user_handle: Some(vec![7; 32]),
+            backup_eligible: Some(false),
+            counter: CounterPolicy::Deny,
+            aaguid: Some([0; 16]),
+            added: "2026-11-23T10:00:00Z".to_owned(),
+            added_by: "root".to_owned(),
+        }
+    }
+}
+
+/// An assertion about to be sent, every part of it open to a test. The signature is made last, unless one
+/// is given.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The credential id, or none.
+    pub id: Option<Vec<u8>>,
+    /// The authenticator data.
+    pub auth_data: Vec<u8>,
+    /// The client data hash to sign.
+    pub hash: Vec<u8>,
+    /// A signature instead of the right one.
+    pub signature: Option<Vec<u8>>,
+    /// Bytes after the signature.
+    pub signature_tail: Vec<u8>,
+    /// The user handle, or none.
+    pub user: Option<Vec<u8>>,
+    /// numberOfCredentials, or none.
+    pub count: Option<i16>,
+    /// Bytes after the CBOR.
+    pub tail: Vec<u8>,
+}
+
+/// What a soft key does, besides holding its secrets.
+#[derive(Clone)]
+pub struct Behaviour {
+    /// When the finger comes; never where absent.
+    pub touch: Option<Duration>,
+    /// Answers "not mine" at once, as CTAP 2.1 says, or after a touch, as certified keys do.
+    pub foreign_waits: bool,
+    /// The status for "not mine".
+    pub foreign_status: u8,
+    /// What getInfo says of the longest list; enforced with this status where it is enforced.
+    pub list_limit: Option<(usize, u8, bool)>,
+    /// What getInfo says of the longest message.
+    pub max_message_size: Option<u16>,
+    /// Bends an assertion before it is signed.
+    pub bend: Rc<dyn Fn(&mut Draft)>,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            touch: Some(Duration::from_millis(250)),
+            foreign_waits: false,
+            foreign_status: 0x2e,
+            list_limit: None,
+            max_message_size: None,
+            bend: Rc::new(|_| {}),
+        }
+    }
+}
+
+/// What a soft key saw.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// The client data hashes of all requests, in order.
+    pub hashes: Vec<Vec<u8>>,
+    /// The lengths of the allow lists.
+    pub lists: Vec<usize>,
+    /// Touches that were used up.
+    pub touches: u32,
+    /// CTAPHID_CANCEL on our channel.
+    pub cancels: u32,
+}
+
+/// A key with these secrets. The second value shows what it saw.
+pub fn soft_key(secrets: &[Secret], behaviour: Behaviour) -> (Script, Rc<RefCell<Seen>>) {
+    let seen = Rc::new(RefCell::new(Seen::default()));
+    let (secrets, log) = (secrets.to_vec(), Rc::clone(&seen));
+    let script = Script::new(move |message, outbox| {
+        answer(&secrets, &behaviour, &log, message, outbox);
+    });
+    (script, seen)
+}
+
+fn answer(
+    secrets: &[Secret],
+    behaviour: &Behaviour,
+    seen: &RefCell<Seen>,
+    message: &Message,
+    outbox: &mut Outbox,
+) {
+    let channel = message.channel;
+    match (message.command, message.payload.first()) {
+        (0x11, _) => {
+            seen.borrow_mut().cancels += 1;
+            outbox.silence();
+            outbox.message(Duration::ZERO, channel, 0x10, &[0x2d]);
+        }
+        (0x10, Some(0x04)) => {
+            outbox.message(Duration::ZERO, channel, 0x10, &info(behaviour));
+        }
+        (0x10, Some(0x02)) => {
+            let request = cbor::read(&message.payload[1..]).unwrap().value;
+            let (wait, response) = assertion(secrets, behaviour, seen, &request);
+            match (wait, behaviour.touch) {
+                (false, _) => outbox.message(Duration::ZERO, channel, 0x10, &response),
+                (true, None) => {
+                    outbox.repeat(Duration::from_millis(100), keepalive(channel));
+                }
+                (true, Some(touch)) => {
+                    let mut left = touch;
+                    while let Some(rest) = left.checked_sub(Duration::from_millis(100)) {
+                        outbox.raw(Duration::from_millis(100), keepalive(channel));
+                        left = rest;
+                    }
+                    seen.borrow_mut().touches += 1;
+                    outbox.message(left, channel, 0x10, &response);
+                }
+            }
+        }
+        _ => outbox.message(Duration::ZERO, channel, 0x3f, &[0x01]),
+    }
+}
+
+/// A keepalive that says "touch me".
+pub fn keepalive(channel: [u8; 4]) -> [u8; 64] {
+    super::device::frames(channel, 0x3b, &[2]).remove(0)
+}
+
+fn info(behaviour: &Behaviour) -> Vec<u8> {
+    let mut info = Writer::beginning_with(0);
+    let members = 2
+        + usize::from(behaviour.max_message_size.is_some())
+        + usize::from(behaviour.list_limit.is_some());
+    info.map(members).integer(1).array(1).text("FIDO_2_1").integer(3).bytes(&[0; 16]);
+    if let Some(size) = behaviour.max_message_size {
+        info.integer(5).integer(i16::try_from(size).unwrap());
+    }
+    if let Some((count, _, _)) = behaviour.list_limit {
+        info.integer(7).integer(i16::try_from(count).unwrap());
+    }
+    info.into_bytes()
+}
+
+/// Whether it waits for a touch, and the response.
+fn assertion(
+    secrets: &[Secret],
+    behaviour: &Behaviour,
+    seen: &RefCell<Seen>,
+    request: &Value<'_>,
+) -> (bool, Vec<u8>) {
+    let hash = request.member(2).unwrap().bytes().unwrap().to_vec();
+    let list = request.member(3).unwrap().items().unwrap();
+    let silent = request.member(5).is_some();
+    seen.borrow_mut().hashes.push(hash.clone());
+    seen.borrow_mut().lists.push(list.len());
+    if let Some((limit, status, true)) = behaviour.list_limit
+        && list.len() > limit
+    {
+        return (false, vec![status]);
+    }
+    let rp_id = request.member(1).unwrap().text().unwrap();
+    let mine = list.iter().find_map(|entry| {
+        let id = entry.named("id").unwrap().bytes().unwrap();
+        secrets.iter().find(|secret| secret.id == id && secret.rp_id == rp_id)
+    });
+    let Some(secret) = mine else {
+        return (behaviour.foreign_waits && !silent, vec![behaviour.foreign_status]);
+    };
+    let mut auth_data = Sha256::digest(rp_id).to_vec();
+    auth_data.push(u8::from(!silent));
+    auth_data.extend_from_slice(&[0, 0, 0, 9]);
+    let mut draft = Draft {
+        id: Some(secret.id.clone()),
+        auth_data,
+        hash,
+        signature: None,
+        signature_tail: Vec::new(),
+        user: None,
+        count: None,
+        tail: Vec::new(),
+    };
+    (behaviour.bend)(&mut draft);
+    (!silent, encode(secret, &draft))
+}
+
+/// The response that a draft makes.
+pub fn encode(secret: &Secret, draft: &Draft) -> Vec<u8> {
+    let signed = [&draft.auth_data[..], &draft.hash].concat();
+    let signature: Signature = secret.key.sign(&signed);
+    let mut signature =
+        draft.signature.clone().unwrap_or_else(|| signature.to_der().as_bytes().to_vec());
+    signature.extend_from_slice(&draft.signature_tail);
+    let members = 2
+        + usize::from(draft.id.is_some())
+        + usize::from(draft.user.is_some())
+        + usize::from(draft.count.is_some());
+    let mut response = Writer::beginning_with(0);
+    response.map(members);
+    if let Some(id) = &draft.id {
+        response.integer(1).map(2).text("id").bytes(id).text("type").text("public-key");
+    }
+    response.integer(2).bytes(&draft.auth_data).integer(3).bytes(&signature);
+    if let Some(user) = &draft.user {
+        response.integer(4).map(1).text("id").bytes(user);
+    }
+    if let Some(count) = draft.count {
+        response.integer(5).integer(count);
+    }
+    let mut response = response.into_bytes();
+    response.extend_from_slice(&draft.tail);
+    response
+}

@@ -1,0 +1,156 @@
+//! A machine and a host that are tables, and a login on them in one call.
+
+use std::collections::BTreeMap;
+
+use fidokey_core::credential::{AccountName, Credential, Uid};
+use fidokey_core::login::login;
+use fidokey_core::ports::{
+    Account, ConversationError, Fault, FileError, Hedge, Host, Keys, Machine, Origin, Severity,
+    UserError,
+};
+use fidokey_core::record::Record;
+
+/// A machine: randomness, accounts and files from tables.
+#[derive(Clone, Debug)]
+pub struct SimMachine {
+    /// Accounts by the name that is typed.
+    pub accounts: BTreeMap<String, Account>,
+    /// The policy file.
+    pub config: Result<Option<Vec<u8>>, FileError>,
+    /// The records.
+    pub records: BTreeMap<Uid, Result<Option<Vec<u8>>, FileError>>,
+    /// The randomness: a counter, or the same bytes for ever.
+    pub constant_random: bool,
+    /// The time since boot; one more at every look.
+    pub boottime_ns: u64,
+    /// Fails the n-th call.
+    pub fault: Option<(u64, Fault)>,
+    calls: u64,
+    drawn: u64,
+}
+
+impl SimMachine {
+    fn count_call(&mut self) -> Result<(), Fault> {
+        self.calls += 1;
+        match self.fault {
+            Some((at, fault)) if at == self.calls => Err(fault),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Machine for SimMachine {
+    fn fill_random(&mut self, buffer: &mut [u8]) -> Result<(), Fault> {
+        self.count_call()?;
+        if !self.constant_random {
+            self.drawn += 1;
+        }
+        for (place, byte) in buffer.iter_mut().zip(self.drawn.to_be_bytes().into_iter().cycle()) {
+            *place = byte;
+        }
+        Ok(())
+    }
+
+    fn hedge(&mut self) -> Result<Hedge, Fault> {
+        self.count_call()?;
+        self.boottime_ns += 1;
+        Ok(Hedge { boottime_ns: self.boottime_ns, pid: 4711 })
+    }
+
+    fn account(&mut self, name: &AccountName) -> Result<Option<Account>, Fault> {
+        self.count_call()?;
+        Ok(self.accounts.get(name.as_str()).cloned())
+    }
+
+    fn config(&mut self) -> Result<Option<Vec<u8>>, FileError> {
+        self.config.clone()
+    }
+
+    fn record(&mut self, uid: Uid) -> Result<Option<Vec<u8>>, FileError> {
+        self.records.get(&uid).cloned().unwrap_or(Ok(None))
+    }
+}
+
+/// A host that notes what it is told.
+#[derive(Clone, Debug)]
+pub struct SimHost {
+    /// The items.
+    pub origin: Origin,
+    /// The user it means.
+    pub user: Result<String, UserError>,
+    /// The user it means at the end, where that is another one.
+    pub user_later: Option<String>,
+    /// The n-th message (from 0) and all later ones fail.
+    pub deaf_from: Option<usize>,
+    /// What was shown.
+    pub shown: Vec<String>,
+    /// What was logged.
+    pub logged: Vec<(Severity, String)>,
+}
+
+impl Host for SimHost {
+    fn origin(&mut self) -> Origin {
+        self.origin.clone()
+    }
+
+    fn user(&mut self) -> Result<String, UserError> {
+        self.user.clone()
+    }
+
+    fn still_means(&mut self, user: &str) -> bool {
+        self.user_later.as_deref().is_none_or(|later| later == user)
+    }
+
+    fn show(&mut self, text: &str) -> Result<(), ConversationError> {
+        if self.deaf_from.is_some_and(|from| self.shown.len() >= from) {
+            return Err(ConversationError);
+        }
+        self.shown.push(text.to_owned());
+        Ok(())
+    }
+
+    fn log(&mut self, severity: Severity, line: &str) {
+        self.logged.push((severity, line.to_owned()));
+    }
+}
+
+/// A machine on which alice (uid 1000) has these credentials and bob (1001) none, with this policy file,
+/// and sudo asking for alice.
+pub fn world(credentials: &[Credential], config: &str) -> (SimMachine, SimHost) {
+    let account = |uid, name: &str| Account { uid, name: AccountName::new(name).unwrap() };
+    let alice = account(1000, "alice");
+    let record =
+        Record { user: alice.name.clone(), uid: alice.uid, credentials: credentials.to_vec() };
+    let machine = SimMachine {
+        accounts: BTreeMap::from([
+            ("alice".to_owned(), alice),
+            ("bob".to_owned(), account(1001, "bob")),
+        ]),
+        config: Ok(Some(config.as_bytes().to_vec())),
+        records: BTreeMap::from([(1000, Ok(Some(record.to_toml().into_bytes())))]),
+        constant_random: false,
+        boottime_ns: 1_000_000,
+        fault: None,
+        calls: 0,
+        drawn: 0,
+    };
+    let host = SimHost {
+        origin: Origin { service: "sudo".to_owned(), ..Origin::default() },
+        user: Ok("alice".to_owned()),
+        user_later: None,
+        deaf_from: None,
+        shown: Vec::new(),
+        logged: Vec::new(),
+    };
+    (machine, host)
+}
+
+/// A policy file for a second factor by touch.
+pub const SECOND_FACTOR: &str = "schema = 1\n[default]\nmode = \"second-factor\"\n";
+
+/// Alice's login by sudo with these keys: the PAM code and the host with all that it heard.
+pub fn login_of_alice(credentials: &[Credential], keys: &mut impl Keys) -> (i32, SimHost) {
+    let (mut machine, mut host) = world(credentials, SECOND_FACTOR);
+    let answer = login(&mut machine, &mut host, keys, &[]);
+    (answer.number(), host)
+}

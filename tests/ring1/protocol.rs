@@ -1,0 +1,306 @@
+//! Keys that break their protocol, one by one: the login is denied, in bounded time, and the key is closed.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use fidokey_core::ports::KeyId;
+use fidokey_tests::sim::device::{CHANNEL, Message, Outbox, Script, frames, init_response, padded};
+use fidokey_tests::sim::softkey::{Behaviour, Secret, keepalive, soft_key};
+use fidokey_tests::sim::world::{SimHost, login_of_alice};
+use fidokey_tests::sim::{SimKeys, Step};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A login by this one key: the code, the host, the keys. Whatever the key did, it is closed at the end.
+fn login(key: Script) -> (i32, SimHost, SimKeys) {
+    let mut keys = SimKeys::with(key);
+    let (code, host) = login_of_alice(&[Secret::new(1, 64).credential()], &mut keys);
+    assert_eq!(keys.trace.last(), Some(&Step::Close(KeyId(0))));
+    assert!(keys.elapsed() <= 46 * SECOND, "{:?}", keys.elapsed());
+    (code, host, keys)
+}
+
+fn reason(host: &SimHost) -> &str {
+    host.logged[0].1.split(' ').find_map(|field| field.strip_prefix("reason=")).unwrap()
+}
+
+/// BAR D1.
+#[test]
+fn given_keepalives_for_ever_then_cancelled_at_the_deadline_and_said() {
+    let (key, seen) =
+        soft_key(&[Secret::new(1, 64)], Behaviour { touch: None, ..Behaviour::default() });
+    let (code, host, keys) = login(key);
+    assert_eq!((code, reason(&host)), (7, "touch_timeout"));
+    assert_eq!(host.shown.last().unwrap(), "Timed out waiting for the security key.");
+    assert_eq!(seen.borrow().cancels, 1);
+    assert_eq!(keys.commands(), ["INIT", "getAssertion", "CANCEL"]);
+    assert!(keys.elapsed() <= 31 * SECOND);
+}
+
+/// BAR D2: silent from the beginning, and silent after INIT.
+#[test]
+fn given_a_silent_key_then_it_is_given_up_after_two_seconds() {
+    let (code, host, keys) = login(Script::with_init(|_, _| {}));
+    assert_eq!((code, reason(&host)), (7, "key_failed"));
+    assert_eq!(keys.elapsed(), 2 * SECOND);
+
+    let (code, host, keys) = login(Script::new(|_, _| {}));
+    assert_eq!((code, reason(&host)), (7, "key_failed"));
+    // Two seconds of silence, and 200 ms to drain what a cancelled key may still say.
+    assert!(keys.elapsed() <= Duration::from_millis(2200));
+    assert_eq!(keys.commands(), ["INIT", "getAssertion", "CANCEL"]);
+}
+
+/// BAR D3: something comes all the time, and never the end.
+#[test]
+fn given_a_trickle_without_end_then_the_deadline_holds() {
+    let (code, host, keys) = login(Script::new(|message, outbox| {
+        if message.command == 0x10 {
+            let reports = frames(message.channel, 0x10, &[0; 7609]);
+            for report in reports {
+                outbox.raw(Duration::from_millis(1900), report);
+            }
+        }
+    }));
+    assert_eq!((code, reason(&host)), (7, "touch_timeout"));
+    assert!(keys.elapsed() <= 32 * SECOND);
+}
+
+/// BAR D4: packets of other channels do not move a deadline, however many there are.
+#[test]
+fn given_a_million_foreign_packets_then_the_deadline_holds() {
+    for foreign in [frames([0, 0, 0, 8], 0x10, &[0; 3]).remove(0), keepalive([0, 0, 0, 9])] {
+        let (code, host, keys) = login(Script::new(move |message, outbox| {
+            if message.command == 0x10 {
+                outbox.repeat(Duration::from_micros(2), foreign);
+            }
+        }));
+        assert_eq!((code, reason(&host)), (7, "key_failed"));
+        assert!(keys.waits > 1_000_000, "{}", keys.waits);
+        // A million packets of others are no sign of life of this key: 2 s, and 1 s of draining.
+        assert!(keys.elapsed() <= 3 * SECOND + Duration::from_millis(10), "{:?}", keys.elapsed());
+    }
+}
+
+/// BAR D5: a response to somebody else's INIT, then ours.
+#[test]
+fn given_an_init_response_with_another_nonce_then_it_is_ignored() {
+    let secret = Secret::new(1, 64);
+    let (own, _) = soft_key(&[secret], Behaviour::default());
+    let own = Rc::new(std::cell::RefCell::new(own));
+    // A wrapper that speaks first.
+    struct Talker(Rc<std::cell::RefCell<Script>>, Script);
+    impl fidokey_tests::sim::device::Device for Talker {
+        fn receive(&mut self, now: Duration, report: &[u8; 64]) {
+            self.1.receive(now, report);
+            self.0.borrow_mut().receive(now, report);
+        }
+        fn due(&self) -> Option<Duration> {
+            self.1.due().or_else(|| self.0.borrow().due())
+        }
+        fn pop(&mut self) -> [u8; 64] {
+            if self.1.due().is_some() { self.1.pop() } else { self.0.borrow_mut().pop() }
+        }
+    }
+    let noise = Script::with_init(|message, outbox| {
+        if message.command == 0x06 {
+            let response = init_response(&[0xee; 8], [0, 0, 0, 99]);
+            outbox.message(Duration::ZERO, [0xff; 4], 0x06, &response);
+        }
+    });
+    let mut keys = SimKeys::with(Talker(own, noise));
+    let (code, _) = login_of_alice(&[Secret::new(1, 64).credential()], &mut keys);
+    assert_eq!(code, 0);
+}
+
+/// BAR D5: a channel that is none.
+#[test]
+fn given_a_channel_id_that_is_reserved_then_the_key_is_refused() {
+    for channel in [[0; 4], [0xff; 4]] {
+        let (code, host, keys) = login(Script::with_init(move |message, outbox| {
+            let response = init_response(&message.payload, channel);
+            outbox.message(Duration::ZERO, message.channel, 0x06, &response);
+        }));
+        assert_eq!((code, reason(&host)), (7, "key_failed"));
+        assert_eq!(keys.commands(), ["INIT"]);
+    }
+}
+
+/// Answers every CBOR request with these reports, made for its channel.
+fn answering(reports: impl Fn([u8; 4]) -> Vec<[u8; 64]> + 'static) -> Script {
+    Script::new(move |message: &Message, outbox: &mut Outbox| {
+        if message.command == 0x10 {
+            for report in reports(message.channel) {
+                outbox.raw(Duration::ZERO, report);
+            }
+        }
+    })
+}
+
+fn begins(channel: [u8; 4], command: u8, length: u16) -> [u8; 64] {
+    padded(&[&channel[..], &[command | 0x80], &length.to_be_bytes()].concat())
+}
+
+fn continues(channel: [u8; 4], sequence: u8) -> [u8; 64] {
+    padded(&[&channel[..], &[sequence]].concat())
+}
+
+/// BAR D6: a length that no message has, or more than the key itself announced.
+#[test]
+fn given_a_length_beyond_the_protocol_then_refused_before_anything_is_kept() {
+    for length in [7610, 8192, 65535] {
+        let (code, host, keys) =
+            login(answering(move |channel| vec![begins(channel, 0x10, length)]));
+        assert_eq!((code, reason(&host)), (7, "key_failed"));
+        assert!(keys.elapsed() < SECOND);
+    }
+    // 1200 bytes are the key's own limit; its answer to the next request says 1201.
+    let secrets: Vec<Secret> = (1..=9).map(|number| Secret::new(number, 64)).collect();
+    let credentials: Vec<_> = secrets.iter().map(Secret::credential).collect();
+    let key = Script::new(|message, outbox| match message.payload.first() {
+        Some(4) => {
+            let info =
+                [&[0, 0xa2, 1, 0x81, 0x68][..], b"FIDO_2_1", &[5, 0x19, 0x04, 0xb0]].concat();
+            outbox.message(Duration::ZERO, message.channel, 0x10, &info);
+        }
+        _ => outbox.raw(Duration::ZERO, begins(message.channel, 0x10, 1201)),
+    });
+    let mut keys = SimKeys::with(key);
+    let (code, host) = login_of_alice(&credentials, &mut keys);
+    assert_eq!((code, reason(&host)), (7, "key_failed"));
+    assert!(keys.elapsed() < 2 * SECOND);
+}
+
+/// BAR D7: each ends in an error, and the channel is reset, once.
+#[test]
+fn given_packets_out_of_order_then_an_error_and_one_reset_of_the_channel() {
+    let scripts: [fn([u8; 4]) -> Vec<[u8; 64]>; 6] = [
+        // wrong from the first
+        |c| vec![begins(c, 0x10, 200), continues(c, 1)],
+        // repeated
+        |c| vec![begins(c, 0x10, 200), continues(c, 0), continues(c, 0)],
+        // missing one
+        |c| vec![begins(c, 0x10, 200), continues(c, 0), continues(c, 2)],
+        // a beginning in the middle
+        |c| vec![begins(c, 0x10, 200), begins(c, 0x10, 200)],
+        // a continuation of nothing
+        |c| vec![continues(c, 0)],
+        // an answer to another command
+        |c| vec![begins(c, 0x03, 2)],
+    ];
+    for (number, script) in scripts.into_iter().enumerate() {
+        let (code, host, keys) = login(answering(script));
+        assert_eq!((code, reason(&host)), (7, "key_failed"), "{number}");
+        assert_eq!(keys.commands(), ["INIT", "getAssertion", "INIT"], "{number}");
+        // The second INIT resets our own channel.
+        assert_eq!(keys.trace.iter().filter(|step| is_init(step, [0xff; 4])).count(), 1);
+        assert_eq!(keys.trace.iter().filter(|step| is_init(step, CHANNEL)).count(), 1);
+        assert!(keys.elapsed() < SECOND);
+    }
+}
+
+fn is_init(step: &Step, channel: [u8; 4]) -> bool {
+    matches!(step, Step::Send(_, report) if report[..4] == channel && report[4] == 0x86)
+}
+
+/// BAR D8: removed at every step there is; a second key can still be used.
+#[test]
+fn given_a_key_removed_at_any_step_then_the_other_one_still_works() {
+    let secret = Secret::new(1, 64);
+    // The steps of a whole login: counted by one that nobody disturbs.
+    let steps = Rc::new(Cell::new(0));
+    for step in 0.. {
+        let (first, _) = soft_key(&[secret.clone()], Behaviour::default());
+        let (second, _) = soft_key(&[secret.clone()], Behaviour::default());
+        let mut keys = SimKeys::with(first);
+        let other = keys.add(second);
+        keys.plug_after(other, 5 * SECOND);
+        keys.remove_at(KeyId(0), step);
+        let (code, _) = login_of_alice(&[secret.credential()], &mut keys);
+        assert_eq!(code, 0, "removed at step {step}");
+        if keys.elapsed() < SECOND {
+            break; // the login was over before that step
+        }
+        assert!(keys.elapsed() <= 6 * SECOND, "{step}: {:?}", keys.elapsed());
+        steps.set(step);
+    }
+    assert!(steps.get() >= 6, "{}", steps.get());
+}
+
+/// BAR D8: alone, the removed key leaves a login that ends.
+#[test]
+fn given_the_only_key_removed_at_any_step_then_denied_within_the_bound() {
+    let secret = Secret::new(1, 64);
+    for step in 0..8 {
+        let (key, _) = soft_key(&[secret.clone()], Behaviour::default());
+        let mut keys = SimKeys::with(key);
+        keys.remove_at(KeyId(0), step);
+        let (code, host) = login_of_alice(&[secret.credential()], &mut keys);
+        if code == 0 {
+            continue; // it needed fewer steps
+        }
+        assert_eq!((code, reason(&host)), (7, "no_key"), "{step}");
+        assert!(keys.elapsed() <= 46 * SECOND);
+    }
+}
+
+/// The host's own clock and lists may fail too.
+#[test]
+fn given_a_failing_system_call_anywhere_then_system_err() {
+    let fault = fidokey_core::ports::Fault { call: "ppoll", errno: 12 };
+    for call in 1.. {
+        let secret = Secret::new(1, 64);
+        let (key, _) = soft_key(&[secret.clone()], Behaviour::default());
+        let mut keys = SimKeys::with(key);
+        keys.fault = Some((call, fault));
+        let (code, host) = login_of_alice(&[secret.credential()], &mut keys);
+        if code == 0 {
+            assert!(call > 5);
+            break;
+        }
+        assert_eq!((code, reason(&host)), (4, "system"), "call {call}");
+        assert!(host.logged[0].1.contains("call=ppoll errno=12"));
+    }
+}
+
+/// Busy with another channel: asked again, then said.
+#[test]
+fn given_a_key_busy_with_another_channel_then_it_is_asked_again_for_three_seconds() {
+    for (refusals, expected) in [(5, (0, "verified")), (1000, (7, "key_busy"))] {
+        let left = Rc::new(Cell::new(refusals));
+        let secret = Secret::new(1, 64);
+        let (own, _) = soft_key(&[secret.clone()], Behaviour::default());
+        let mut keys = SimKeys::with(Busy { own, left: Rc::clone(&left), queued: None });
+        let (code, host) = login_of_alice(&[secret.credential()], &mut keys);
+        assert_eq!((code, reason(&host)), expected);
+        assert!(keys.elapsed() <= 4 * SECOND);
+    }
+}
+
+/// A key that refuses so many messages with ERR_CHANNEL_BUSY, INIT on the broadcast channel included.
+struct Busy {
+    own: Script,
+    left: Rc<Cell<u32>>,
+    queued: Option<(Duration, [u8; 64])>,
+}
+
+impl fidokey_tests::sim::device::Device for Busy {
+    fn receive(&mut self, now: Duration, report: &[u8; 64]) {
+        if self.left.get() == 0 {
+            self.own.receive(now, report);
+        } else if report[4] & 0x80 != 0 {
+            self.left.set(self.left.get() - 1);
+            let channel = report[..4].try_into().unwrap();
+            self.queued = Some((now, frames(channel, 0x3f, &[0x06]).remove(0)));
+        }
+    }
+
+    fn due(&self) -> Option<Duration> {
+        self.queued.map(|(at, _)| at).or_else(|| self.own.due())
+    }
+
+    fn pop(&mut self) -> [u8; 64] {
+        self.queued.take().map_or_else(|| self.own.pop(), |(_, report)| report)
+    }
+}

@@ -1,0 +1,128 @@
+//! The table of return codes, and who may make which.
+
+use std::fs;
+use std::path::Path;
+
+use fidokey_core::assertion::Rejected;
+use fidokey_core::policy::Mode;
+use fidokey_core::ports::Fault;
+use fidokey_core::verdict::{Answer, Reason, Verdict};
+
+const REASONS: [Reason; 17] = [
+    Reason::Config,
+    Reason::Conversation,
+    Reason::Declined,
+    Reason::Fault(Fault { call: "x", errno: 5 }),
+    Reason::KeyBusy,
+    Reason::KeyFailed,
+    Reason::KeyInaccessible,
+    Reason::NoKey,
+    Reason::NotEnrolled,
+    Reason::NotRegistered,
+    Reason::Record,
+    Reason::Remote,
+    Reason::Rejected(Rejected::Signature),
+    Reason::TouchTimeout,
+    Reason::UserChanged,
+    Reason::UserUnknown,
+    Reason::VerificationUnavailable,
+];
+
+/// BAR INV-3. Also: no denial is 0 or 25, whatever the mode.
+#[test]
+fn given_any_reason_then_the_code_is_one_of_the_eleven_and_denies() {
+    for mode in [Mode::Alternative, Mode::SecondFactor] {
+        for reason in REASONS {
+            let code = Verdict::Deny(reason).answer(mode).number();
+            assert!([3, 4, 5, 6, 7, 9, 10, 19, 26].contains(&code), "{reason:?}: {code}");
+        }
+    }
+    assert_eq!(Answer::ABORT.number(), 26);
+}
+
+/// The rows of the manual's table, both columns.
+#[test]
+fn given_the_table_of_the_manual_then_the_codes_are_these() {
+    let table = [
+        (Reason::NoKey, 7, 9),
+        (Reason::NotRegistered, 7, 9),
+        (Reason::TouchTimeout, 7, 9),
+        (Reason::KeyBusy, 7, 9),
+        (Reason::Rejected(Rejected::UserPresence), 7, 7),
+        (Reason::NotEnrolled, 7, 7),
+        (Reason::Record, 7, 9),
+        (Reason::KeyInaccessible, 7, 9),
+        (Reason::Remote, 6, 9),
+        (Reason::UserUnknown, 10, 10),
+        (Reason::Config, 3, 3),
+        (Reason::Conversation, 19, 19),
+        (Reason::Fault(Fault { call: "getrandom", errno: 38 }), 4, 4),
+    ];
+    for (reason, second_factor, alternative) in table {
+        let code = |mode| Verdict::Deny(reason).answer(mode).number();
+        assert_eq!(code(Mode::SecondFactor), second_factor, "{reason:?}");
+        assert_eq!(code(Mode::Alternative), alternative, "{reason:?}");
+    }
+}
+
+/// BAR INV-1: the success code stands once in what login loads, next to the variant that holds a
+/// `Verified`; a `Verified` is put together once, at the end of the verifier. BAR INV-2: the same for the
+/// code that exempts.
+#[test]
+fn given_the_source_then_success_and_ignore_are_made_in_one_place_each() {
+    let source = shipped_source();
+    let lines = |needle: &str| -> Vec<(String, String)> {
+        source
+            .iter()
+            .flat_map(|(file, text)| {
+                text.lines()
+                    .map(str::trim)
+                    .filter(|line| !line.starts_with("//") && line.contains(needle))
+                    .map(|line| (file.clone(), line.to_owned()))
+            })
+            .collect()
+    };
+    for (token, arm) in [
+        ("PAM_SUCCESS", "Self::Allow(_verified) => PAM_SUCCESS,"),
+        ("PAM_IGNORE", "Self::Skip(_exempt) => PAM_IGNORE,"),
+    ] {
+        let found = lines(token);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found.iter().all(|(file, _)| file == "core/verdict.rs"), "{found:?}");
+        assert!(found.iter().any(|(_, line)| line == arm), "{found:?}");
+    }
+    let made = lines("Ok(Verified {");
+    assert_eq!(made.len(), 1);
+    assert_eq!(made[0].0, "core/assertion.rs");
+    let others: Vec<_> = lines("Verified {")
+        .into_iter()
+        .filter(|(_, line)| {
+            !["Ok(Verified {", "pub struct Verified {", "impl Verified {"].contains(&line.as_str())
+        })
+        .collect();
+    assert_eq!(others, [], "another place makes a Verified");
+    assert_eq!(lines("Answer(0)").len() + lines("Answer(25)").len(), 2);
+    assert_eq!(lines("Exempt(Why::").len(), 2);
+}
+
+/// Every source file of what login loads: `(path below src, text)`.
+fn shipped_source() -> Vec<(String, String)> {
+    fn walk(root: &Path, directory: &Path, files: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(root, &path, files);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                files.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src");
+    let mut files = Vec::new();
+    for part in ["core", "system", "module"] {
+        walk(&root, &root.join(part), &mut files);
+    }
+    assert!(files.len() > 20);
+    files
+}
