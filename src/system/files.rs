@@ -65,18 +65,42 @@ impl Places {
     /// # Errors
     /// [`FileError`] for anything else, a missing directory included.
     pub fn read_record(&self, uid: Uid) -> Result<Option<Vec<u8>>, FileError> {
-        let name = PathBuf::from(format!("{uid}.toml"));
-        let walk = Walk { places: self };
-        match walk.directory(&self.users)? {
-            Some(open) => walk.file(&open, &self.beneath(&self.users).join(&name), &name),
-            None => Err(error(&self.beneath(&self.users), "missing_directory", Errno::ENOENT)),
-        }
+        self.record_in(&self.users_directory()?, uid)
+    }
+
+    /// The directory of the records, checked like every directory on the way to it; for searching only.
+    ///
+    /// # Errors
+    /// [`FileError`], a missing directory included.
+    pub(crate) fn users_directory(&self) -> Result<OwnedFd, FileError> {
+        let missing = || error(&self.beneath(&self.users), "missing_directory", Errno::ENOENT);
+        Walk { places: self }.directory(&self.users)?.ok_or_else(missing)
+    }
+
+    /// [`Places::read_record`] from the directory of the records, which is open already.
+    pub(crate) fn record_in(
+        &self,
+        users: &OwnedFd,
+        uid: Uid,
+    ) -> Result<Option<Vec<u8>>, FileError> {
+        let name = record_name(uid);
+        Walk { places: self }.file(users, &self.beneath(&self.users).join(&name), &name)
+    }
+
+    /// Checks a file that was opened at `place` otherwise than for reading, as one that is read is checked.
+    pub(crate) fn check_file(&self, place: &Path, open: &OwnedFd) -> Result<(), FileError> {
+        Walk { places: self }.check(place, open, Kind::File).map(|_stat| ())
     }
 
     /// `path` as it is on the machine, for the log.
-    fn beneath(&self, path: &Path) -> PathBuf {
+    pub(crate) fn beneath(&self, path: &Path) -> PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
+}
+
+/// The name of the record of `uid`, in the directory of the records.
+pub(crate) fn record_name(uid: Uid) -> PathBuf {
+    PathBuf::from(format!("{uid}.toml"))
 }
 
 /// One walk from the root to a file.
@@ -190,7 +214,7 @@ fn still_there(place: &Path, directory: &OwnedFd) -> Result<(), FileError> {
 }
 
 /// A system call failed.
-fn failed(place: &Path, errno: Errno) -> FileError {
+pub(crate) fn failed(place: &Path, errno: Errno) -> FileError {
     let reason = match errno {
         Errno::EACCES | Errno::EPERM => "permission",
         Errno::EFBIG | Errno::EOVERFLOW => "too_large",
