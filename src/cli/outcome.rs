@@ -97,36 +97,45 @@ impl From<Fault> for Failure {
 
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
-        let remedy = match error.reason {
-            "missing_directory" => {
-                "Make it as root: `install -d -m 0755 /etc/fidokey/users`, or run `make install`."
-            }
-            "owner" | "mode" => {
-                "Give it and every directory above it to root, writable by nobody else."
-            }
-            "permission" => "Run the command as root.",
-            "symlink" | "hard_link" | "not_a_file" | "not_a_directory" | "path" => {
-                "Put the file or directory itself there: nothing that leads elsewhere is followed."
-            }
-            "empty" => "Restore the file, or remove it.",
-            _ => "See to the file, then run the command again.",
+        let (wrong, remedy) = match error.reason {
+            "missing_directory" => (
+                "the directory is missing",
+                "Make it as root: `install -d -m 0755 /etc/fidokey/users`, or run `make install`.",
+            ),
+            "owner" => ("it is not root's", "Give it to root: `chown root`."),
+            "mode" => ("others may write to it", "Take that from them: `chmod go-w`."),
+            "permission" => ("permission denied", "Run the command as root."),
+            "symlink" => ("it is a symbolic link", "Put what it leads to in its place."),
+            "hard_link" => ("it has another name as well", "Replace it by a copy of itself."),
+            "empty" => ("it is empty", "Restore the file, or remove it."),
+            other => (other, "See to it as root, then run the command again."),
         };
-        Self::new(Exit::Unreadable, format!("{error}."), remedy)
+        let happened = match error.errno {
+            0 => format!("{}: {wrong}.", error.path),
+            errno => format!("{}: {wrong} (error {errno}).", error.path),
+        };
+        Self::new(Exit::Unreadable, happened, remedy)
     }
 }
 
 impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
-        let happened = format!("Nothing was written: {error}.");
         match error {
             WriteError::Fault(fault) => fault.into(),
-            WriteError::File(file) => Self { happened, ..file.into() },
-            WriteError::Locked => {
-                Self::new(Exit::NoKey, happened, "Run the command again when that one is done.")
+            WriteError::File(file) => {
+                let failure = Self::from(file);
+                Self { happened: format!("Nothing was written: {}", failure.happened), ..failure }
             }
-            WriteError::Misfit(_) => {
-                Self::new(Exit::Bug, happened, "Please report it: this should not happen.")
-            }
+            WriteError::Locked => Self::new(
+                Exit::NoKey,
+                "Nothing was written: another registration is under way.",
+                "Run the command again when that one is done.",
+            ),
+            WriteError::Misfit(misfit) => Self::new(
+                Exit::Bug,
+                format!("Nothing was written, for it would not be read again: {misfit}."),
+                "Please report it: this should not happen.",
+            ),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use fidokey_core::login::decide_login;
+use fidokey_core::ports::Machine;
 use fidokey_core::verdict::{Reason, Verdict};
 use fidokey_system::files::Places;
 use fidokey_system::hidraw::Hidraw;
@@ -38,6 +39,12 @@ pub(crate) fn run(asked: &Test) -> Outcome {
         }
         Verdict::Deny(reason) => {
             print(&format!("denied: {}", reason.word()))?;
+            if reason == Reason::Record {
+                // What `list` says about the same record is better than one sentence for all that can be
+                // wrong with it.
+                let account = account::named(&user)?;
+                record::of(&account, machine.record(account.uid))?;
+            }
             Err(denied(reason, host.cause().as_deref(), &asked.service, user.as_str()))
         }
     }
