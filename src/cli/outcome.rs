@@ -102,8 +102,13 @@ impl From<FileError> for Failure {
                 "the directory is missing",
                 "Make it as root: `install -d -m 0755 /etc/fidokey/users`, or run `make install`.",
             ),
-            "owner" => ("it is not root's", "Give it to root: `chown root`."),
-            "mode" => ("others may write to it", "Take that from them: `chmod go-w`."),
+            "owner" => {
+                ("it is not root's", "See that nobody has tampered with it, then give it to root.")
+            }
+            "mode" => (
+                "others may write to it",
+                "See that nobody has, then take it from them: `chmod go-w`.",
+            ),
             "permission" => ("permission denied", "Run the command as root."),
             "symlink" => ("it is a symbolic link", "Put what it leads to in its place."),
             "hard_link" => ("it has another name as well", "Replace it by a copy of itself."),

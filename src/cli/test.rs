@@ -11,7 +11,7 @@ use fidokey_system::machine::System;
 
 use crate::arguments::Test;
 use crate::outcome::{Exit, Failure, Outcome};
-use crate::terminal::{TerminalHost, print, printable};
+use crate::terminal::{TerminalHost, print, printable, say};
 use crate::{account, record};
 
 /// Decides as the module would, here and now. Ctrl-C ends the command at once; a key that waits for a touch
@@ -35,6 +35,7 @@ pub(crate) fn run(asked: &Test) -> Outcome {
         }
         Verdict::Skip(exempt) => {
             print(&format!("exempt: {}", exempt.word()))?;
+            say("No key would be asked for; what else is required decides.");
             Ok(Exit::No)
         }
         Verdict::Deny(reason) => {
