@@ -91,7 +91,11 @@ fn lookup(
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+    #![expect(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        reason = "a test says what went wrong by failing"
+    )]
 
     use super::*;
 

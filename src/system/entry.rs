@@ -140,3 +140,18 @@ fn discard(payload: Box<dyn Any + Send>) {
         let _undropped = ManuallyDrop::new(second);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // INV-3.
+    #[test]
+    fn no_other_number_than_the_known_ones_leaves_the_module() {
+        let allowed = [0, 3, 4, 5, 6, 7, 9, 10, 19, 25, 26];
+        for number in (-2..300).chain([c_int::MIN, c_int::MAX]) {
+            let expected = if allowed.contains(&number) { number } else { 26 };
+            assert_eq!(code(number) as c_int, expected, "{number}");
+        }
+    }
+}

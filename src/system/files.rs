@@ -50,11 +50,13 @@ impl Places {
     /// # Errors
     /// [`FileError`] for anything else.
     pub fn read_config(&self) -> Result<Option<Vec<u8>>, FileError> {
-        let directory = self.config.parent().unwrap_or(Path::new(""));
-        let name = self.config.file_name().map_or(Path::new(""), Path::new);
+        let place = self.beneath(&self.config);
+        let (Some(directory), Some(name)) = (self.config.parent(), self.config.file_name()) else {
+            return Err(error(&place, "path", Errno::EINVAL));
+        };
         let walk = Walk { places: self };
         match walk.directory(directory)? {
-            Some(open) => walk.file(&open, &self.beneath(&self.config), name),
+            Some(open) => walk.file(&open, &place, Path::new(name)),
             None => Ok(None),
         }
     }
@@ -164,8 +166,9 @@ impl Walk<'_> {
         if stat.st_mode & (libc::S_IWGRP | libc::S_IWOTH) != 0 {
             return Err(refused(place, "mode"));
         }
-        // Another name of the same file may be in a directory where others write.
-        if kind == Kind::File && stat.st_nlink != 1 {
+        // Another name of the same file may be in a directory where others write. None at all is a file that was
+        // replaced since it was opened, which is how records are written.
+        if kind == Kind::File && stat.st_nlink > 1 {
             return Err(refused(place, "hard_link"));
         }
         Ok(stat)
@@ -212,4 +215,250 @@ fn refused(place: &Path, reason: &'static str) -> FileError {
 
 fn error(place: &Path, reason: &'static str, errno: Errno) -> FileError {
     FileError { path: place.to_string_lossy().into_owned(), reason, errno: errno as i32 }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        reason = "a test says what went wrong by failing"
+    )]
+
+    use super::*;
+    use crate::scratch::{mode, scratch};
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+    use std::fs::{self, File};
+    use std::os::unix::fs::{MetadataExt, chown, symlink};
+    use std::os::unix::net::UnixListener;
+    use std::time::{Duration, Instant};
+
+    const UID: Uid = 1000;
+    const RECORD: &str = "etc/fidokey/users/1000.toml";
+
+    /// A tree with the record and the policy of an installed fidokey, owned by whoever runs the tests.
+    fn tree(name: &str) -> Places {
+        let root = scratch(name);
+        fs::create_dir_all(root.join("etc/fidokey/users")).unwrap();
+        for file in [RECORD, "etc/fidokey/config.toml"] {
+            fs::write(root.join(file), "schema = 1\n").unwrap();
+            mode(&root.join(file), 0o644);
+        }
+        for directory in ["etc", "etc/fidokey", "etc/fidokey/users"] {
+            mode(&root.join(directory), 0o755);
+        }
+        let owner = fs::metadata(&root).unwrap().uid();
+        Places { root, owner, ..Places::system() }
+    }
+
+    /// Why the record is not read; the message must name the place.
+    fn reason(places: &Places, place: &str) -> &'static str {
+        let error = places.read_record(UID).unwrap_err();
+        assert_eq!(error.path, places.root.join(place).to_string_lossy().trim_end_matches('/'));
+        error.reason
+    }
+
+    /// A tree in which something else takes the place of the record.
+    fn tree_without_record(name: &str) -> (Places, PathBuf) {
+        let places = tree(name);
+        let record = places.root.join(RECORD);
+        fs::remove_file(&record).unwrap();
+        (places, record)
+    }
+
+    #[test]
+    fn the_files_of_the_administrator_are_read() {
+        let places = tree("files-read");
+        assert_eq!(places.read_record(UID), Ok(Some(b"schema = 1\n".to_vec())));
+        assert_eq!(places.read_config(), Ok(Some(b"schema = 1\n".to_vec())));
+        mode(&places.root.join(RECORD), 0o600);
+        fs::write(places.root.join(RECORD), [b'#'; FILE_MAX]).unwrap();
+        assert_eq!(places.read_record(UID).unwrap().unwrap().len(), FILE_MAX);
+    }
+
+    // F1, F2.
+    #[test]
+    fn a_symlink_is_followed_at_no_level() {
+        let (places, record) = tree_without_record("files-symlink");
+        symlink(places.root.join("etc/fidokey/config.toml"), &record).unwrap();
+        assert_eq!(reason(&places, RECORD), "symlink");
+        for level in ["etc/fidokey/users", "etc/fidokey", "etc"] {
+            let places = tree("files-symlink");
+            let directory = places.root.join(level);
+            fs::rename(&directory, places.root.join("moved")).unwrap();
+            symlink(places.root.join("moved"), &directory).unwrap();
+            assert_eq!(reason(&places, level), "symlink");
+        }
+        let places = tree("files-symlink");
+        fs::rename(&places.root, places.root.with_extension("moved")).unwrap();
+        symlink(places.root.with_extension("moved"), &places.root).unwrap();
+        assert_eq!(reason(&places, ""), "symlink");
+        fs::remove_file(&places.root).unwrap();
+        fs::remove_dir_all(places.root.with_extension("moved")).unwrap();
+    }
+
+    // F3.
+    #[test]
+    fn a_fifo_does_not_hold_the_login() {
+        let (places, record) = tree_without_record("files-fifo");
+        mkfifo(&record, Mode::from_bits_truncate(0o644)).unwrap();
+        let start = Instant::now();
+        assert_eq!(reason(&places, RECORD), "not_a_file");
+        assert!(start.elapsed() < Duration::from_millis(100));
+    }
+
+    // F4. Devices differ in the type bits alone, which the check compares with a regular file's.
+    #[test]
+    fn what_is_no_regular_file_is_refused() {
+        let (places, record) = tree_without_record("files-kind");
+        fs::create_dir(&record).unwrap();
+        assert_eq!(reason(&places, RECORD), "not_a_file");
+        fs::remove_dir(&record).unwrap();
+        // The path of a socket has at most 107 bytes, so it is bound elsewhere and moved.
+        let short = std::env::temp_dir().join(format!("fidokey-{}", std::process::id()));
+        let bound = UnixListener::bind(&short).unwrap();
+        let moved = fs::rename(&short, &record);
+        if moved.is_ok() {
+            assert_eq!(reason(&places, RECORD), "not_a_file");
+        } else {
+            fs::remove_file(&short).unwrap();
+        }
+        drop(bound);
+        let (places, _) = tree_without_record("files-kind");
+        fs::remove_dir(places.root.join("etc/fidokey/users")).unwrap();
+        File::create(places.root.join("etc/fidokey/users")).unwrap();
+        assert_eq!(reason(&places, "etc/fidokey/users"), "not_a_directory");
+    }
+
+    // F5.
+    #[test]
+    fn a_large_file_is_refused_unread() {
+        let places = tree("files-large");
+        let file = File::options().write(true).open(places.root.join(RECORD)).unwrap();
+        for size in [FILE_MAX as u64 + 1, 3 << 30] {
+            file.set_len(size).unwrap();
+            let start = Instant::now();
+            assert_eq!(reason(&places, RECORD), "too_large");
+            assert!(start.elapsed() < Duration::from_millis(100));
+        }
+    }
+
+    // F6. F7 for the part that the mode shows: the group bits are the mask of an ACL.
+    #[test]
+    fn whoever_else_could_write_is_not_trusted_at_any_level() {
+        for level in ["", "etc", "etc/fidokey", "etc/fidokey/users", RECORD] {
+            for bits in [0o020, 0o002, 0o022, 0o1002] {
+                let places = tree("files-mode");
+                mode(&places.root.join(level), 0o755 | bits);
+                assert_eq!(reason(&places, level), "mode", "{level} {bits:o}");
+            }
+            let places = tree("files-owner");
+            // Only root can give a file away; anybody else can expect another owner.
+            if chown(places.root.join(level), Some(places.owner + 1), None).is_ok() {
+                assert_eq!(reason(&places, level), "owner", "{level}");
+                let theirs = Places { owner: places.owner + 1, ..places };
+                assert!(theirs.read_record(UID).is_ok(), "{level}");
+            } else {
+                let theirs = Places { owner: places.owner + 1, ..places };
+                assert_eq!(reason(&theirs, ""), "owner");
+            }
+        }
+    }
+
+    // F8.
+    #[test]
+    fn a_file_with_a_second_name_is_refused() {
+        let places = tree("files-link");
+        fs::hard_link(places.root.join(RECORD), places.root.join("second")).unwrap();
+        assert_eq!(reason(&places, RECORD), "hard_link");
+    }
+
+    // F9: whatever error a call can have, none of them is an absent file.
+    #[test]
+    fn a_failing_call_is_never_an_absent_file() {
+        for number in 1..134 {
+            let error = failed(Path::new("/etc"), Errno::from_raw(number));
+            assert_ne!(error.reason, "");
+        }
+        let places = Places { users: PathBuf::from("/etc/../etc"), ..tree("files-errors") };
+        assert_eq!(reason(&places, "etc"), "path");
+        let long = PathBuf::from("n".repeat(300));
+        let places = Places { config: long, ..tree("files-errors") };
+        assert_eq!(places.read_config().unwrap_err().errno, Errno::ENAMETOOLONG as i32);
+    }
+
+    // F10.
+    #[test]
+    fn an_absent_record_is_absent_from_a_safe_directory_alone() {
+        let (places, _) = tree_without_record("files-absent");
+        assert_eq!(places.read_record(UID), Ok(None));
+        mode(&places.root.join("etc/fidokey"), 0o777);
+        assert_eq!(reason(&places, "etc/fidokey"), "mode");
+        mode(&places.root.join("etc/fidokey"), 0o755);
+        fs::remove_dir(places.root.join("etc/fidokey/users")).unwrap();
+        assert_eq!(reason(&places, "etc/fidokey/users"), "missing_directory");
+        fs::remove_dir_all(places.root.join("etc")).unwrap();
+        assert_eq!(reason(&places, "etc/fidokey/users"), "missing_directory");
+    }
+
+    // F10, the removal between two steps.
+    #[test]
+    fn nothing_is_proven_absent_by_a_directory_that_was_removed() {
+        let (places, record) = tree_without_record("files-removed");
+        let walk = Walk { places: &places };
+        let users = walk.directory(&places.users).unwrap().unwrap();
+        fs::remove_dir(places.root.join("etc/fidokey/users")).unwrap();
+        let error = walk.file(&users, &record, Path::new("1000.toml")).unwrap_err();
+        assert_eq!(error.reason, "missing_directory");
+    }
+
+    #[test]
+    fn an_absent_policy_is_absent_and_an_unsafe_one_is_an_error() {
+        let places = tree("files-policy");
+        fs::remove_file(places.root.join("etc/fidokey/config.toml")).unwrap();
+        assert_eq!(places.read_config(), Ok(None));
+        mode(&places.root.join("etc"), 0o775);
+        assert_eq!(places.read_config().unwrap_err().reason, "mode");
+        mode(&places.root.join("etc"), 0o755);
+        fs::remove_dir_all(places.root.join("etc/fidokey")).unwrap();
+        assert_eq!(places.read_config(), Ok(None));
+        let nameless = Places { config: PathBuf::from("/"), ..places };
+        assert!(nameless.read_config().is_err());
+    }
+
+    // F16.
+    #[test]
+    fn an_empty_file_is_not_an_absent_one() {
+        let places = tree("files-empty");
+        File::create(places.root.join(RECORD)).unwrap();
+        assert_eq!(reason(&places, RECORD), "empty");
+    }
+
+    // F11, F13: every reading is of one file, whole, or an error.
+    #[test]
+    fn files_that_are_swapped_and_rewritten_meanwhile_are_never_mixed() {
+        let places = tree("files-swapped");
+        let users = places.root.join("etc/fidokey/users");
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    for (letter, size) in [("a", 60_000), ("b", 40_000)] {
+                        fs::write(users.join("next"), letter.repeat(size)).unwrap();
+                        fs::rename(users.join("next"), users.join("1000.toml")).unwrap();
+                    }
+                }
+            });
+            for _ in 0..2000 {
+                if let Ok(text) = places.read_record(UID) {
+                    let text = text.unwrap();
+                    let whole = matches!((text[0], text.len()), (b'a', 60_000) | (b'b', 40_000));
+                    assert!(whole || text == b"schema = 1\n", "{} bytes", text.len());
+                    assert!(whole == text.iter().all(|byte| *byte == text[0]));
+                }
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
 }
