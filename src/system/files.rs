@@ -1,20 +1,12 @@
 //! Reading the administrator's files, and refusing those that somebody else could have written.
-//!
-//! The way from the root to the file is walked one component at a time with `openat`, and each directory is
-//! checked on the descriptor that the next step starts from. `openat2(RESOLVE_NO_SYMLINKS)` would follow no
-//! link either, but it would not show the directories in between, whose owners and modes have to be checked.
 
-use std::os::fd::OwnedFd;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use fidokey_core::credential::Uid;
 use fidokey_core::ports::FileError;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag};
-use nix::libc;
-use nix::sys::stat::{FileStat, fstat};
 
-use crate::descriptors::{fill, open_at};
+use crate::walk::{Walk, error};
 
 /// The largest policy file or record, in bytes. 64 credentials of 1 KiB fit.
 pub const FILE_MAX: usize = 64 * 1024;
@@ -54,7 +46,7 @@ impl Places {
         let (Some(directory), Some(name)) = (self.config.parent(), self.config.file_name()) else {
             return Err(error(&place, "path", Errno::EINVAL));
         };
-        let walk = Walk { places: self };
+        let walk = self.walk();
         match walk.directory(directory)? {
             Some(open) => walk.file(&open, &place, Path::new(name)),
             None => Ok(None),
@@ -68,153 +60,21 @@ impl Places {
     /// [`FileError`] for anything else, a missing directory included.
     pub fn read_record(&self, uid: Uid) -> Result<Option<Vec<u8>>, FileError> {
         let name = PathBuf::from(format!("{uid}.toml"));
-        let walk = Walk { places: self };
+        let walk = self.walk();
         match walk.directory(&self.users)? {
             Some(open) => walk.file(&open, &self.beneath(&self.users).join(&name), &name),
             None => Err(error(&self.beneath(&self.users), "missing_directory", Errno::ENOENT)),
         }
     }
 
+    fn walk(&self) -> Walk<'_> {
+        Walk { root: &self.root, owner: self.owner }
+    }
+
     /// `path` as it is on the machine, for the log.
     fn beneath(&self, path: &Path) -> PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
-}
-
-/// One walk from the root to a file.
-struct Walk<'p> {
-    places: &'p Places,
-}
-
-impl Walk<'_> {
-    /// Opens the directory at `path`; every directory from the root to it is checked. `None` when one of them
-    /// is absent from the one before it.
-    fn directory(&self, path: &Path) -> Result<Option<OwnedFd>, FileError> {
-        // O_PATH and not O_RDONLY: searching a directory is enough for a screen locker, which runs as the user.
-        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
-        let mut place = self.places.root.clone();
-        let mut open = open_at(AT_FDCWD, &place, flags).map_err(|errno| failed(&place, errno))?;
-        self.check(&place, &open, Kind::Directory)?;
-        for component in path.components() {
-            let name = match component {
-                Component::Normal(name) => name,
-                Component::CurDir | Component::RootDir => continue,
-                Component::ParentDir | Component::Prefix(_) => {
-                    return Err(error(&place, "path", Errno::EINVAL));
-                }
-            };
-            let next = open_at(&open, name, flags);
-            if matches!(next, Err(Errno::ENOENT)) {
-                return still_there(&place, &open).map(|()| None);
-            }
-            place.push(name);
-            open = next.map_err(|errno| failed(&place, errno))?;
-            self.check(&place, &open, Kind::Directory)?;
-        }
-        Ok(Some(open))
-    }
-
-    /// The text of the file `name` in `directory`, or `None` when it is absent. `place` is its path.
-    fn file(
-        &self,
-        directory: &OwnedFd,
-        place: &Path,
-        name: &Path,
-    ) -> Result<Option<Vec<u8>>, FileError> {
-        // O_NONBLOCK: a FIFO must not hold the login. O_NOCTTY: a terminal must not become the program's.
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let open = match open_at(directory, name, flags) {
-            Err(Errno::ENOENT) => {
-                return still_there(place.parent().unwrap_or(place), directory).map(|()| None);
-            }
-            other => other.map_err(|errno| failed(place, errno))?,
-        };
-        let stat = self.check(place, &open, Kind::File)?;
-        let Ok(size) = usize::try_from(stat.st_size) else {
-            return Err(error(place, "too_large", Errno::EFBIG));
-        };
-        match size {
-            0 => return Err(refused(place, "empty")),
-            1..=FILE_MAX => {}
-            _ => return Err(error(place, "too_large", Errno::EFBIG)),
-        }
-        // One byte more than there should be, to notice a file that has grown.
-        let mut text = vec![0; size.saturating_add(1)];
-        let filled = fill(&open, &mut text).map_err(|errno| failed(place, errno))?;
-        if filled != size {
-            return Err(refused(place, "changed"));
-        }
-        text.truncate(size);
-        Ok(Some(text))
-    }
-
-    /// Checks what is open at `place`: its kind, its owner, and that nobody else may write to it.
-    ///
-    /// Where there is a POSIX ACL, the group bits of the mode are its mask (acl(5)), which no named user and no
-    /// group in it can exceed: without `S_IWGRP` it grants nobody but the owner to write.
-    fn check(&self, place: &Path, open: &OwnedFd, kind: Kind) -> Result<FileStat, FileError> {
-        let stat = fstat(open).map_err(|errno| failed(place, errno))?;
-        match (stat.st_mode & libc::S_IFMT, kind) {
-            (libc::S_IFDIR, Kind::Directory) | (libc::S_IFREG, Kind::File) => {}
-            (libc::S_IFLNK, _) => return Err(error(place, "symlink", Errno::ELOOP)),
-            (_, Kind::Directory) => return Err(error(place, "not_a_directory", Errno::ENOTDIR)),
-            (_, Kind::File) => return Err(refused(place, "not_a_file")),
-        }
-        if stat.st_uid != 0 && stat.st_uid != self.places.owner {
-            return Err(refused(place, "owner"));
-        }
-        if stat.st_mode & (libc::S_IWGRP | libc::S_IWOTH) != 0 {
-            return Err(refused(place, "mode"));
-        }
-        // Another name of the same file may be in a directory where others write. None at all is a file that was
-        // replaced since it was opened, which is how records are written.
-        if kind == Kind::File && stat.st_nlink > 1 {
-            return Err(refused(place, "hard_link"));
-        }
-        Ok(stat)
-    }
-}
-
-/// What has to be at the end of a step.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Kind {
-    Directory,
-    File,
-}
-
-/// Whether a directory in which nothing was found is still one: a removed directory is empty, and what is
-/// absent from it may be in the one that has taken its place.
-fn still_there(place: &Path, directory: &OwnedFd) -> Result<(), FileError> {
-    match fstat(directory) {
-        Ok(stat) if stat.st_nlink == 0 => Err(error(place, "missing_directory", Errno::ENOENT)),
-        Ok(_) => Ok(()),
-        Err(errno) => Err(failed(place, errno)),
-    }
-}
-
-/// A system call failed.
-fn failed(place: &Path, errno: Errno) -> FileError {
-    let reason = match errno {
-        Errno::EACCES | Errno::EPERM => "permission",
-        Errno::EFBIG | Errno::EOVERFLOW => "too_large",
-        Errno::EIO | Errno::ESTALE => "io",
-        Errno::ELOOP => "symlink",
-        Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM => "resources",
-        Errno::ENOENT => "missing_directory",
-        Errno::ENOTDIR => "not_a_directory",
-        Errno::ENXIO | Errno::ENODEV => "not_a_file",
-        _ => "unreadable",
-    };
-    error(place, reason, errno)
-}
-
-/// No system call failed, but what it showed is not acceptable.
-fn refused(place: &Path, reason: &'static str) -> FileError {
-    FileError { path: place.to_string_lossy().into_owned(), reason, errno: 0 }
-}
-
-fn error(place: &Path, reason: &'static str, errno: Errno) -> FileError {
-    FileError { path: place.to_string_lossy().into_owned(), reason, errno: errno as i32 }
 }
 
 #[cfg(test)]
@@ -227,9 +87,13 @@ mod tests {
 
     use super::*;
     use crate::scratch::{mode, scratch};
+    use crate::walk::failed;
+    use nix::libc;
     use nix::sys::stat::Mode;
     use nix::unistd::mkfifo;
+    use std::ffi::CString;
     use std::fs::{self, File};
+    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::{MetadataExt, chown, symlink};
     use std::os::unix::net::UnixListener;
     use std::time::{Duration, Instant};
@@ -344,7 +208,7 @@ mod tests {
         }
     }
 
-    // F6. F7 for the part that the mode shows: the group bits are the mask of an ACL.
+    // F6.
     #[test]
     fn whoever_else_could_write_is_not_trusted_at_any_level() {
         for level in ["", "etc", "etc/fidokey", "etc/fidokey/users", RECORD] {
@@ -362,6 +226,41 @@ mod tests {
             } else {
                 let theirs = Places { owner: places.owner + 1, ..places };
                 assert_eq!(reason(&theirs, ""), "owner");
+            }
+        }
+    }
+
+    // F7. A file system without ACLs has nothing to prove.
+    #[test]
+    fn an_acl_that_lets_another_user_write_shows_in_the_mode() {
+        let places = tree("files-acl");
+        let record = places.root.join(RECORD);
+        for (mask, readable) in [(0o6_u16, false), (0o4, true)] {
+            // linux/posix_acl_xattr.h: the version, then tag, permissions and id of each entry.
+            let mut acl = 2_u32.to_le_bytes().to_vec();
+            for (tag, permissions, id) in [
+                (0x01_u16, 0o6_u16, u32::MAX),
+                (0x02, 0o6, 65_533),
+                (0x04, 0o4, u32::MAX),
+                (0x10, mask, u32::MAX),
+                (0x20, 0o4, u32::MAX),
+            ] {
+                acl.extend(tag.to_le_bytes());
+                acl.extend(permissions.to_le_bytes());
+                acl.extend(id.to_le_bytes());
+            }
+            let path = CString::new(record.as_os_str().as_bytes()).unwrap();
+            let name = c"system.posix_acl_access";
+            // SAFETY: both strings end in NUL, and the value is as long as said.
+            let set = unsafe {
+                libc::setxattr(path.as_ptr(), name.as_ptr(), acl.as_ptr().cast(), acl.len(), 0)
+            };
+            if set != 0 {
+                assert_eq!(Errno::last(), Errno::EOPNOTSUPP);
+            } else if readable {
+                assert!(places.read_record(UID).is_ok());
+            } else {
+                assert_eq!(reason(&places, RECORD), "mode");
             }
         }
     }
@@ -406,7 +305,7 @@ mod tests {
     #[test]
     fn nothing_is_proven_absent_by_a_directory_that_was_removed() {
         let (places, record) = tree_without_record("files-removed");
-        let walk = Walk { places: &places };
+        let walk = places.walk();
         let users = walk.directory(&places.users).unwrap().unwrap();
         fs::remove_dir(places.root.join("etc/fidokey/users")).unwrap();
         let error = walk.file(&users, &record, Path::new("1000.toml")).unwrap_err();
