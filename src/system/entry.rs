@@ -25,8 +25,7 @@ const CREDENTIALS_UNCHANGED: c_int = 0;
 pub type Authenticate = fn(&mut PamHandle, &[&CStr]) -> Answer;
 
 /// Defines the two symbols of a PAM module for authentication, `pam_sm_authenticate` and `pam_sm_setcred`, and no
-/// other: libpam refuses the other uses of the module by itself. Takes the path of an
-/// [`Authenticate`](crate::entry::Authenticate).
+/// other: libpam refuses the other uses of the module by itself. Takes the path of an [`Authenticate`].
 #[macro_export]
 macro_rules! export {
     ($authenticate:path) => {
