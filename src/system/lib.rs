@@ -18,3 +18,4 @@ pub mod random;
 mod report_descriptor;
 #[cfg(test)]
 mod scratch;
+mod walk;
