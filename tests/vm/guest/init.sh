@@ -23,10 +23,7 @@ set_up() {
     echo "127.0.0.1 localhost rig" >/etc/hosts
     mkdir -p /run/lock /run/sudo
 
-    # Small tools that the image does without.
-    install -m 755 /payload/busybox /usr/local/bin/busybox
-    ln -s busybox /usr/local/bin/pkill
-    busybox syslogd -O /run/syslog
+    /payload/busybox syslogd -O /run/syslog
     /lib/systemd/systemd-udevd --daemon >/dev/null 2>&1 || return 1
     modprobe uhid && modprobe hid-generic || return 1
     udevadm settle --timeout=30

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2013,SC2015,SC2154
 # Runs a scenario file: every function `given_..._then_...`, in the order of the file. In there, `run` or
 # `type_at` does something and the `expect_*` say what must have come of it; those that do not hold
 # are shown with the last output and the log.
@@ -53,6 +53,11 @@ run() {
     milliseconds=$(((${EPOCHREALTIME/./} - started) / 1000))
 }
 
+# Runs a command as a user, without a terminal and without PAM.
+as() {
+    timeout 60 setpriv --reuid="$1" --regid="$1" --init-groups env HOME="/home/$1" "${@:2}"
+}
+
 # Runs a command line as a user on a terminal of its own. Each pair of further arguments is a text to wait
 # for and what to do when it is there; what that prints is typed:
 # type_at alice 'sudo id' 'password for alice: ' 'echo secret'
@@ -61,7 +66,7 @@ type_at() {
     shift 2
     last="$line (as $user)"
     output=
-    coproc terminal { exec timeout 60 runuser -u "$user" -- script -qefc "$line" /dev/null 2>&1; }
+    coproc terminal { as "$user" script -qefc "$line" /dev/null 2>&1; }
     # Once the terminal is gone bash forgets these.
     from=${terminal[0]} to=${terminal[1]} process=$terminal_PID
     while IFS= read -r -N 1 -u "$from" character; do
@@ -80,7 +85,7 @@ type_at() {
 
 # `sudo id` of a user on a terminal, with the password asked for every time; further arguments as above.
 sudo_id() {
-    runuser -u "$1" -- sudo -k
+    as "$1" sudo -k
     type_at "$1" 'sudo id' "password for $1: " 'echo secret' "${@:2}"
 }
 

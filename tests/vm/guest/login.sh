@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016,SC2154
 # The product as `make install` put it: real sudo and pamtester against real hidraw nodes.
 # In this order: the scenarios behind the first use the record that it makes.
 
@@ -93,16 +93,16 @@ given_a_slow_finger_then_sudo_works() {
 
 given_a_password_on_a_pipe_then_sudo_works() {
     plug blue
-    runuser -u alice -- sudo -k
-    run runuser -u alice -- bash -c 'echo secret | sudo -S id'
+    as alice sudo -k
+    run as alice bash -c 'echo secret | sudo -S id'
     expect_root
     expect_two_commands
 }
 
 given_a_wrong_password_then_the_key_is_not_asked() {
     plug blue
-    runuser -u alice -- sudo -k
-    run runuser -u alice -- bash -c 'echo wrong | sudo -S id'
+    as alice sudo -k
+    run as alice bash -c 'echo wrong | sudo -S id'
     expect_denied
     run key blue transcript
     expect_count 0 command
@@ -173,7 +173,7 @@ given_ctrl_c_during_the_wait_then_the_key_is_free_at_once() {
 
 given_a_killed_sudo_then_the_next_login_works() {
     plug blue never
-    sudo_id alice "$cue" 'key blue await-asking; pkill -KILL -x sudo'
+    sudo_id alice "$cue" 'key blue await-asking; kill -KILL $(pidof sudo)'
     expect_failure
     # The key blinks on, up to thirty seconds, for a program that is no more.
     key blue touch at-once
