@@ -28,7 +28,7 @@ if [ "${1-}" = --install ]; then
     [ -d "$install" ] || die "--install: no such directory: $install"
     shift 2
 fi
-[ $# -gt 0 ] || die "which scenarios? There are: $(cd "$here/guest" && echo [!il]*.sh login.sh)"
+[ $# -gt 0 ] || die "which scenarios? See the head of this file"
 for scenario in "$@"; do
     [ -e "$here/guest/$scenario.sh" ] || die "no such scenario: $scenario"
 done

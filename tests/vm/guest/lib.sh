@@ -14,14 +14,16 @@ milliseconds=0
 main() {
     local file=$1 name started logged
     # shellcheck source=/dev/null
-    . "$file"
+    . "$file" || exit 1
     for name in $(sed -n 's/^\(given_[a-z0-9_]*\)() {$/\1/p' "$file"); do
         number=$((number + 1))
         complaints=()
         last=nothing output=
         logged=$(wc -l </run/syslog)
         started=${EPOCHREALTIME/./}
+        : >"$unknown"
         "$name" </dev/null
+        [ ! -s "$unknown" ] || complain "no such command: $(cat "$unknown")"
         started=$(((${EPOCHREALTIME/./} - started) / 1000))
         if [ ${#complaints[@]} = 0 ]; then
             echo "ok $number $name ($started ms)"
@@ -38,6 +40,13 @@ main() {
     done
     echo "$((number - failures)) passed, $failures failed"
     [ "$failures" = 0 ] && [ "$number" != 0 ]
+}
+
+# A misspelt expectation must not pass for one that holds. Bash calls this in a subshell.
+unknown=/run/unknown-commands
+command_not_found_handle() {
+    echo "$*" >>"$unknown"
+    return 127
 }
 
 # --- doing something -------------------------------------------------------------------------------
