@@ -91,12 +91,6 @@ fn lookup(
 
 #[cfg(test)]
 mod tests {
-    #![expect(
-        clippy::indexing_slicing,
-        clippy::unwrap_used,
-        reason = "a test says what went wrong by failing"
-    )]
-
     use super::*;
 
     fn name(text: &str) -> AccountName {

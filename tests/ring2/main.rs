@@ -2,6 +2,7 @@
 //! virtual one (the same code with an emulated key) and the one that is shipped (which finds no key here).
 
 mod conversation;
+mod demo;
 mod entry;
 mod faults;
 mod files;

@@ -88,8 +88,6 @@ fn wipe(text: *mut libc::c_char) {
 
 #[cfg(test)]
 pub(super) mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
-
     use super::*;
     use std::ffi::{c_char, c_int, c_void};
 

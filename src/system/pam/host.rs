@@ -90,8 +90,6 @@ const fn priority(severity: Severity) -> c_int {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
-
     use super::super::conversation::tests::Script;
     use super::super::ffi::{Conversation, DONE};
     use super::*;
