@@ -30,9 +30,14 @@ pub fn account(name: &AccountName) -> Result<Option<Account>, Fault> {
         // of them outlive the call.
         unsafe { libc::getpwnam_r(typed.as_ptr(), entry, buffer.as_mut_ptr(), buffer.len(), found) }
     })?;
-    let Some(Entry { uid, .. }) = by_name else {
-        return Ok(None);
-    };
+    by_name.map_or(Ok(None), |Entry { uid, .. }| account_of(uid))
+}
+
+/// The account of that number, or none.
+///
+/// # Errors
+/// As [`account`].
+pub fn account_of(uid: Uid) -> Result<Option<Account>, Fault> {
     let by_uid = lookup("getpwuid_r", |entry, buffer, found| {
         // SAFETY: `buffer` is as long as said, `entry` and `found` may be written to; all outlive the call.
         unsafe { libc::getpwuid_r(uid, entry, buffer.as_mut_ptr(), buffer.len(), found) }
@@ -44,6 +49,18 @@ pub fn account(name: &AccountName) -> Result<Option<Account>, Fault> {
     let canonical = std::str::from_utf8(&entry.name).map_err(|_| bad_name)?;
     let name = AccountName::new(canonical).map_err(|_| bad_name)?;
     Ok(Some(Account { uid, name }))
+}
+
+/// Who started this process, whatever it has become since (getuid(2)).
+#[must_use]
+pub fn real_uid() -> Uid {
+    nix::unistd::getuid().as_raw()
+}
+
+/// Whose rights this process has (geteuid(2)).
+#[must_use]
+pub fn effective_uid() -> Uid {
+    nix::unistd::geteuid().as_raw()
 }
 
 /// What is wanted of an entry.

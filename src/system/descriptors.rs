@@ -20,6 +20,17 @@ pub(crate) fn open_at<P: ?Sized + NixPath>(
     above_stdio(openat(directory, path, flags | OFlag::O_CLOEXEC, Mode::empty())?)
 }
 
+/// Opens `path` beneath `directory`, close-on-exec; where it is absent and `flags` have `O_CREAT`, it is made,
+/// readable and writable by its owner alone.
+pub(crate) fn create_at<P: ?Sized + NixPath>(
+    directory: impl AsFd,
+    path: &P,
+    flags: OFlag,
+) -> Result<OwnedFd, Errno> {
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+    above_stdio(openat(directory, path, flags | OFlag::O_CLOEXEC, mode)?)
+}
+
 /// The same open file under a number that is not a standard stream's. A setuid program can be started with
 /// descriptors 0 to 2 closed; what we open would then take their numbers, and what the program prints would
 /// go into our file or our key.

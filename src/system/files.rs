@@ -1,12 +1,13 @@
 //! Reading the administrator's files, and refusing those that somebody else could have written.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use fidokey_core::credential::Uid;
 use fidokey_core::ports::FileError;
 use nix::errno::Errno;
 
-use crate::walk::{Walk, error};
+use crate::walk::{Kind, Walk, error};
 
 /// The largest policy file or record, in bytes. 64 credentials of 1 KiB fit.
 pub const FILE_MAX: usize = 64 * 1024;
@@ -59,12 +60,31 @@ impl Places {
     /// # Errors
     /// [`FileError`] for anything else, a missing directory included.
     pub fn read_record(&self, uid: Uid) -> Result<Option<Vec<u8>>, FileError> {
-        let name = PathBuf::from(format!("{uid}.toml"));
-        let walk = self.walk();
-        match walk.directory(&self.users)? {
-            Some(open) => walk.file(&open, &self.beneath(&self.users).join(&name), &name),
-            None => Err(error(&self.beneath(&self.users), "missing_directory", Errno::ENOENT)),
-        }
+        self.record_in(&self.users_directory()?, uid)
+    }
+
+    /// The directory of the records, checked like every directory on the way to it; for searching only.
+    ///
+    /// # Errors
+    /// [`FileError`], a missing directory included.
+    pub(crate) fn users_directory(&self) -> Result<OwnedFd, FileError> {
+        let missing = || error(&self.beneath(&self.users), "missing_directory", Errno::ENOENT);
+        self.walk().directory(&self.users)?.ok_or_else(missing)
+    }
+
+    /// [`Places::read_record`] from the directory of the records, which is open already.
+    pub(crate) fn record_in(
+        &self,
+        users: &OwnedFd,
+        uid: Uid,
+    ) -> Result<Option<Vec<u8>>, FileError> {
+        let name = record_name(uid);
+        self.walk().file(users, &self.beneath(&self.users).join(&name), &name)
+    }
+
+    /// Checks a file that was opened at `place` otherwise than for reading, as one that is read is checked.
+    pub(crate) fn check_file(&self, place: &Path, open: &OwnedFd) -> Result<(), FileError> {
+        self.walk().check(place, open, Kind::File).map(|_stat| ())
     }
 
     fn walk(&self) -> Walk<'_> {
@@ -72,9 +92,14 @@ impl Places {
     }
 
     /// `path` as it is on the machine, for the log.
-    fn beneath(&self, path: &Path) -> PathBuf {
+    pub(crate) fn beneath(&self, path: &Path) -> PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
+}
+
+/// The name of the record of `uid`, in the directory of the records.
+pub(crate) fn record_name(uid: Uid) -> PathBuf {
+    PathBuf::from(format!("{uid}.toml"))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod machine;
 mod open_keys;
 pub mod pam;
 pub mod random;
+pub mod records;
 mod report_descriptor;
 #[cfg(test)]
 mod scratch;

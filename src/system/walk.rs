@@ -91,7 +91,12 @@ impl Walk<'_> {
     ///
     /// Where there is a POSIX ACL, the group bits of the mode are its mask (acl(5)), which no named user and no
     /// group in it can exceed: without `S_IWGRP` it grants nobody but the owner to write.
-    fn check(&self, place: &Path, open: &OwnedFd, kind: Kind) -> Result<FileStat, FileError> {
+    pub(crate) fn check(
+        &self,
+        place: &Path,
+        open: &OwnedFd,
+        kind: Kind,
+    ) -> Result<FileStat, FileError> {
         let stat = fstat(open).map_err(|errno| failed(place, errno))?;
         match (stat.st_mode & libc::S_IFMT, kind) {
             (libc::S_IFDIR, Kind::Directory) | (libc::S_IFREG, Kind::File) => {}
@@ -116,7 +121,7 @@ impl Walk<'_> {
 
 /// What has to be at the end of a step.
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Kind {
+pub(crate) enum Kind {
     Directory,
     File,
 }

@@ -1,0 +1,209 @@
+//! The command line: what is typed, as the verb that is meant. Nothing is looked up here.
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use fidokey_core::credential::{AccountName, KeyName, is_unprintable};
+
+use crate::outcome::{Exit, Failure};
+
+/// What is meant.
+#[derive(Debug)]
+pub(crate) enum Verb {
+    /// Register a key.
+    Enroll(Enroll),
+    /// This text was asked for.
+    Help(String),
+    /// Show the keys of an account.
+    List(List),
+    /// Nothing was typed; this is the help.
+    Nothing(String),
+    /// Try a login.
+    Test(Test),
+}
+
+/// Register security keys for logging in, and look at them.
+#[derive(Debug, Parser)]
+#[command(name = "fidokey", version, subcommand_required = true, arg_required_else_help = true)]
+#[command(disable_help_subcommand = true, after_help = EXIT_CODES)]
+struct CommandLine {
+    #[command(subcommand)]
+    verb: Typed,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 yes or done; 1 no; 2 usage; 3 no key, timed out or cancelled; 4 not permitted;
+5 configuration or records unreadable; 70 a bug. The manual is fidokey(1).";
+
+#[derive(Debug, Subcommand)]
+enum Typed {
+    Enroll(Enroll),
+    List(List),
+    Test(Test),
+}
+
+/// Register the one key that is plugged in (root only).
+///
+/// Touch it twice, once to register and once to prove that a login with it works; nothing is written before
+/// that.
+#[derive(Args, Debug)]
+pub(crate) struct Enroll {
+    /// The account that the key is for
+    #[arg(long, value_name = "USER", value_parser = account_name)]
+    pub(crate) user: Option<AccountName>,
+    /// What to call the key [default: the first of "Key 1", "Key 2", ... that is free]
+    #[arg(long, value_name = "NAME", value_parser = key_name)]
+    pub(crate) name: Option<KeyName>,
+}
+
+/// Show the keys of an account.
+///
+/// Exit code 1 when there are none.
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// The account [default: your own]
+    #[arg(long, value_name = "USER", value_parser = account_name)]
+    pub(crate) user: Option<AccountName>,
+    /// Show an array of JSON objects instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Come to the decision that a login would come to, the touch included; nobody is logged in.
+///
+/// Prints "granted: KEY", "exempt: REASON" or "denied: REASON". Exit code 0 when the key lets in, 1 when the
+/// key would not be asked for (exempt); a denial has the code of its reason.
+#[derive(Args, Debug)]
+pub(crate) struct Test {
+    /// The account [default: your own]
+    #[arg(long, value_name = "USER", value_parser = account_name)]
+    pub(crate) user: Option<AccountName>,
+    /// The PAM service that asks
+    #[arg(long, value_name = "SERVICE", default_value = "sudo", value_parser = service_name)]
+    pub(crate) service: String,
+    /// Arguments of the module's line, for example mode=second-factor
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(crate) module_arguments: Vec<OsString>,
+}
+
+/// The verb that `typed` means; the first of `typed` is the name of the program.
+///
+/// # Errors
+/// [`Failure`] for what cannot be meant.
+pub(crate) fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<Verb, Failure> {
+    let error = match CommandLine::try_parse_from(typed) {
+        Ok(CommandLine { verb: Typed::Enroll(asked) }) => return Ok(Verb::Enroll(asked)),
+        Ok(CommandLine { verb: Typed::List(asked) }) => return Ok(Verb::List(asked)),
+        Ok(CommandLine { verb: Typed::Test(asked) }) => return Ok(Verb::Test(asked)),
+        Err(error) => error,
+    };
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Verb::Help(error.to_string())),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Ok(Verb::Nothing(CommandLine::command().render_help().to_string()))
+        }
+        _ => Err(Failure::new(Exit::Usage, first_sentence(&error), "See `fidokey --help`.")),
+    }
+}
+
+/// What is wrong, without the usage that clap puts below it.
+fn first_sentence(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let sentence = text.split("\n\n").next().unwrap_or_default();
+    let sentence = sentence.strip_prefix("error: ").unwrap_or(sentence).trim_end();
+    let mut characters = sentence.chars();
+    let first = characters.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(characters).chain(['.']).collect()
+}
+
+fn account_name(text: &str) -> Result<AccountName, String> {
+    AccountName::new(text).map_err(|bad| bad.to_string())
+}
+
+fn key_name(text: &str) -> Result<KeyName, String> {
+    KeyName::new(text).map_err(|bad| bad.to_string())
+}
+
+/// The name as libpam would have it, which puts it into lower case.
+fn service_name(text: &str) -> Result<String, String> {
+    let odd = |c: char| is_unprintable(c) || c.is_whitespace() || c == '/';
+    if text.is_empty() || text.chars().any(odd) {
+        return Err("a service is the name of a file in /etc/pam.d".to_owned());
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(words: &[&str]) -> Result<Verb, Failure> {
+        parse(["fidokey"].iter().chain(words).map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn given_a_verb_then_its_options_are_what_was_typed() {
+        match typed(&["enroll", "--user", "alice", "--name", "Blue key"]) {
+            Ok(Verb::Enroll(Enroll { user: Some(user), name: Some(name) })) => {
+                assert_eq!((user.as_str(), name.as_str()), ("alice", "Blue key"));
+            }
+            other => panic!("{other:?}"),
+        }
+        match typed(&["list", "--json"]) {
+            Ok(Verb::List(List { user: None, json: true })) => {}
+            other => panic!("{other:?}"),
+        }
+        match typed(&["test", "--service", "SU", "--", "mode=second-factor", "--user"]) {
+            Ok(Verb::Test(Test { user: None, service, module_arguments })) => {
+                assert_eq!(service, "su");
+                assert_eq!(module_arguments, ["mode=second-factor", "--user"]);
+            }
+            other => panic!("{other:?}"),
+        }
+        match typed(&["test"]) {
+            Ok(Verb::Test(Test { service, .. })) => assert_eq!(service, "sudo"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn given_what_cannot_be_meant_then_one_sentence_says_it() {
+        for (words, sentence) in [
+            (["lsit", "", ""].as_slice(), "Unrecognized subcommand 'lsit'."),
+            (&["list", "--jsn"], "Unexpected argument '--jsn' found."),
+            (&["list", "--user"], "A value is required for '--user <USER>' but none was supplied."),
+            (
+                &["list", "--user", "../etc"],
+                "Invalid value '../etc' for '--user <USER>': an account name must not begin with '-' or '.'.",
+            ),
+            (
+                &["enroll", "--name", " "],
+                "Invalid value ' ' for '--name <NAME>': a key name has no space at either end.",
+            ),
+            (
+                &["test", "--service", "a b"],
+                "Invalid value 'a b' for '--service <SERVICE>': a service is the name of a file in /etc/pam.d.",
+            ),
+        ] {
+            let expected = Failure::new(Exit::Usage, sentence, "See `fidokey --help`.");
+            match typed(words) {
+                Err(failure) => assert_eq!(failure, expected),
+                Ok(verb) => panic!("{verb:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn help_is_an_answer_when_it_was_asked_for() {
+        assert!(matches!(typed(&["--help"]), Ok(Verb::Help(_))));
+        assert!(matches!(typed(&["test", "--help"]), Ok(Verb::Help(_))));
+        assert!(matches!(typed(&["--version"]), Ok(Verb::Help(_))));
+        assert!(matches!(typed(&[]), Ok(Verb::Nothing(_))));
+    }
+}

@@ -1,0 +1,78 @@
+//! The date on a new credential. No decision depends on it.
+
+use std::time::{Duration, SystemTime};
+
+/// Seconds of a day; UTC has no other ones here.
+const DAY: u64 = 86_400;
+
+/// Now, as RFC 3339 in UTC to the second. A clock before 1970 is taken for 1970.
+pub(crate) fn now() -> String {
+    #[expect(clippy::disallowed_methods, reason = "when a key was added, for people to read")]
+    let now = SystemTime::now();
+    rfc3339(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}
+
+fn rfc3339(since_1970: Duration) -> String {
+    let seconds = since_1970.as_secs();
+    let (days, second) = (seconds / DAY, seconds % DAY);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// The date `days` after 1970-01-01: the years, then the months, are taken off one by one.
+fn civil(days: u64) -> (u64, u64, u64) {
+    // 400 years have the same number of days wherever they begin.
+    const ERA: u64 = 146_097;
+    let mut year = (days / ERA).saturating_mul(400).saturating_add(1970);
+    let mut left = days % ERA;
+    while left >= days_of(year) {
+        left = left.saturating_sub(days_of(year));
+        year = year.saturating_add(1);
+    }
+    let february = days_of(year).saturating_sub(337);
+    let mut month = 1_u64;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if left < length {
+            break;
+        }
+        left = left.saturating_sub(length);
+        month = month.saturating_add(1);
+    }
+    (year, month, left.saturating_add(1))
+}
+
+fn days_of(year: u64) -> u64 {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    if leap { 366 } else { 365 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_seconds_since_1970_then_the_date_is_that_of_the_calendar() {
+        for (seconds, date) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (68_169_599, "1972-02-28T23:59:59Z"),
+            (68_169_600, "1972-02-29T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (978_307_199, "2000-12-31T23:59:59Z"),
+            (1_000_000_000, "2001-09-09T01:46:40Z"),
+            (1_795_428_000, "2026-11-23T10:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (13_569_465_600, "2400-01-01T00:00:00Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339(Duration::from_secs(seconds)), date, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn given_any_clock_then_it_is_a_date() {
+        assert!(rfc3339(Duration::MAX).ends_with('Z'));
+        assert_eq!(now().len(), 20);
+    }
+}

@@ -1,0 +1,172 @@
+//! How the command ends: an exit code, or a failure of two lines, what happened and what to do.
+
+use std::panic::Location;
+use std::process::ExitCode;
+
+use fidokey_core::enroll::EnrollError;
+use fidokey_core::ports::{Fault, FileError};
+use fidokey_system::records::WriteError;
+
+use crate::terminal;
+
+/// What a verb comes to.
+pub(crate) type Outcome = Result<Exit, Failure>;
+
+/// The exit codes, as the manual has them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exit {
+    /// A bug here, or the system is failing.
+    Bug,
+    /// Yes, or done.
+    Done,
+    /// No.
+    No,
+    /// No key, not touched in time, or cancelled.
+    NoKey,
+    /// Not permitted.
+    NotPermitted,
+    /// Configuration or records cannot be read.
+    Unreadable,
+    /// The command line is wrong.
+    Usage,
+}
+
+impl Exit {
+    /// The number.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::No => 1,
+            Self::Usage => 2,
+            Self::NoKey => 3,
+            Self::NotPermitted => 4,
+            Self::Unreadable => 5,
+            Self::Bug => 70,
+        }
+    }
+
+    /// The exit of that number; a number that is none is a bug.
+    pub(crate) fn of_code(code: u8) -> Self {
+        [Self::Done, Self::No, Self::Usage, Self::NoKey, Self::NotPermitted, Self::Unreadable]
+            .into_iter()
+            .find(|exit| exit.code() == code)
+            .unwrap_or(Self::Bug)
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}
+
+/// Why a verb was not done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Failure {
+    exit: Exit,
+    happened: String,
+    remedy: String,
+}
+
+impl Failure {
+    /// `happened` and `remedy` are a line each; what comes from outside may stand in them as it is.
+    pub(crate) fn new(exit: Exit, happened: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { exit, happened: happened.into(), remedy: remedy.into() }
+    }
+
+    /// How the command ends.
+    #[cfg(test)]
+    pub(crate) const fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Says it in two lines.
+    pub(crate) fn say(&self) -> Exit {
+        terminal::say(&terminal::printable(&self.happened));
+        terminal::say(&terminal::printable(&self.remedy));
+        self.exit
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        let happened = format!("{} failed (error {}).", fault.call, fault.errno);
+        Self::new(Exit::Bug, happened, "See the system's log; this should not happen.")
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let (wrong, remedy) = match error.reason {
+            "missing_directory" => (
+                "the directory is missing",
+                "Make it as root: `install -d -m 0755 /etc/fidokey/users`, or run `make install`.",
+            ),
+            "owner" => ("it is not root's", "Give it to root: `chown root`."),
+            "mode" => ("others may write to it", "Take that from them: `chmod go-w`."),
+            "permission" => ("permission denied", "Run the command as root."),
+            "symlink" => ("it is a symbolic link", "Put what it leads to in its place."),
+            "hard_link" => ("it has another name as well", "Replace it by a copy of itself."),
+            "empty" => ("it is empty", "Restore the file, or remove it."),
+            other => (other, "See to it as root, then run the command again."),
+        };
+        let happened = match error.errno {
+            0 => format!("{}: {wrong}.", error.path),
+            errno => format!("{}: {wrong} (error {errno}).", error.path),
+        };
+        Self::new(Exit::Unreadable, happened, remedy)
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Fault(fault) => fault.into(),
+            WriteError::File(file) => {
+                let failure = Self::from(file);
+                Self { happened: format!("Nothing was written: {}", failure.happened), ..failure }
+            }
+            WriteError::Locked => Self::new(
+                Exit::NoKey,
+                "Nothing was written: another registration is under way.",
+                "Run the command again when that one is done.",
+            ),
+            WriteError::Misfit(misfit) => Self::new(
+                Exit::Bug,
+                format!("Nothing was written, for it would not be read again: {misfit}."),
+                "Please report it: this should not happen.",
+            ),
+        }
+    }
+}
+
+impl From<EnrollError> for Failure {
+    fn from(error: EnrollError) -> Self {
+        let exit = match error {
+            EnrollError::Fault(_) => Exit::Bug,
+            EnrollError::KeyBusy
+            | EnrollError::KeyFailed(_)
+            | EnrollError::KeyInaccessible(_)
+            | EnrollError::NoKey
+            | EnrollError::TouchTimeout => Exit::NoKey,
+            EnrollError::AlreadyRegistered
+            | EnrollError::Conversation
+            | EnrollError::Declined
+            | EnrollError::Full
+            | EnrollError::NameTaken
+            | EnrollError::PinNeeded
+            | EnrollError::SeveralKeys
+            | EnrollError::Unfit(_)
+            | EnrollError::Unproven(_)
+            | EnrollError::Unsupported => Exit::No,
+        };
+        Self::new(exit, error.to_string(), error.remedy())
+    }
+}
+
+/// Says that there is a bug. The values that the panic carries are not shown.
+pub(crate) fn bug(place: Option<&Location<'_>>) {
+    let place = place.map_or_else(String::new, |place| format!(" ({place})"));
+    terminal::say(&format!("A bug in fidokey stopped it{place}."));
+    terminal::say("Please report it with this line and what you did.");
+}

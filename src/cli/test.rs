@@ -1,0 +1,126 @@
+//! `fidokey test`: a login without anybody logging in, and what it came to.
+
+use std::os::unix::ffi::OsStrExt;
+
+use fidokey_core::login::decide_login;
+use fidokey_core::ports::Machine;
+use fidokey_core::verdict::{Reason, Verdict};
+use fidokey_system::files::Places;
+use fidokey_system::hidraw::Hidraw;
+use fidokey_system::machine::System;
+
+use crate::arguments::Test;
+use crate::outcome::{Exit, Failure, Outcome};
+use crate::terminal::{TerminalHost, print, printable};
+use crate::{account, record};
+
+/// Decides as the module would, here and now. Ctrl-C ends the command at once; a key that waits for a touch
+/// then goes on blinking until it gives up by itself, some 30 seconds later. That is known, and harmless.
+pub(crate) fn run(asked: &Test) -> Outcome {
+    let user = match &asked.user {
+        // As it was typed: to find out who is meant is part of the decision.
+        Some(user) => user.clone(),
+        None => account::own()?.name,
+    };
+    let arguments: Vec<&[u8]> =
+        asked.module_arguments.iter().map(|argument| argument.as_bytes()).collect();
+    let mut host = TerminalHost::new(&asked.service, user.as_str());
+    let mut machine = System::new(Places::system());
+    let (verdict, _mode) = decide_login(&mut machine, &mut host, &mut Hidraw::new(), &arguments);
+    match verdict {
+        Verdict::Allow(verified) => {
+            let key = printable(verified.key_name().as_str());
+            print(&format!("granted: {key} (cred {})", record::hex(verified.credential_tag())))?;
+            Ok(Exit::Done)
+        }
+        Verdict::Skip(exempt) => {
+            print(&format!("exempt: {}", exempt.word()))?;
+            Ok(Exit::No)
+        }
+        Verdict::Deny(reason) => {
+            print(&format!("denied: {}", reason.word()))?;
+            if reason == Reason::Record {
+                // What `list` says about the same record is better than one sentence for all that can be
+                // wrong with it.
+                let account = account::named(&user)?;
+                record::of(&account, machine.record(account.uid))?;
+            }
+            Err(denied(reason, host.cause().as_deref(), &asked.service, user.as_str()))
+        }
+    }
+}
+
+/// A denial in two lines: what happened, or what is behind it where somebody has to mend something.
+fn denied(reason: Reason, cause: Option<&str>, service: &str, user: &str) -> Failure {
+    let because = |what: &str| format!("{what}: {}.", cause.unwrap_or("no more is known"));
+    let happened = match reason {
+        Reason::Fault(fault) => return fault.into(),
+        Reason::Config => because("The policy or the arguments cannot be used"),
+        Reason::Declined => "The login was declined on the key.".to_owned(),
+        Reason::Conversation => "The standard error cannot be written.".to_owned(),
+        Reason::KeyInaccessible => "The key's device cannot be opened.".to_owned(),
+        Reason::NotRegistered => "No key of the account was plugged in in time.".to_owned(),
+        Reason::Record => because("The record of the keys cannot be used"),
+        Reason::UserUnknown => format!("There is no account {user}."),
+        Reason::VerificationUnavailable => {
+            format!("PIN or fingerprint is required for {service}, and not supported yet.")
+        }
+        Reason::KeyBusy
+        | Reason::KeyFailed
+        | Reason::NoKey
+        | Reason::NotEnrolled
+        | Reason::Rejected(_)
+        | Reason::Remote
+        | Reason::TouchTimeout
+        | Reason::UserChanged => reason.text().unwrap_or("The login would be denied.").to_owned(),
+    };
+    let remedy = match reason {
+        Reason::Config => {
+            "Mend /etc/fidokey/config.toml, or give the arguments of the module's line after `--`."
+        }
+        Reason::Conversation | Reason::Remote => "Run the command in a terminal of this machine.",
+        Reason::Declined => "Confirm on the key the next time.",
+        Reason::KeyBusy => "Close the program that uses the key.",
+        Reason::KeyFailed => "If it goes on, try another key.",
+        Reason::KeyInaccessible => "Run the command as root: so does what asks for logins.",
+        Reason::NoKey => "Plug in the key and leave it in.",
+        Reason::NotEnrolled => "Register a key with `fidokey enroll`.",
+        Reason::NotRegistered => "See `fidokey list` for the keys of the account.",
+        Reason::Record => "Mend it as root, or remove it and register the keys again.",
+        Reason::Rejected(_) => "Do not use this key for logins.",
+        Reason::TouchTimeout => "Touch the key when it blinks.",
+        Reason::UserUnknown => "See `getent passwd` for those that there are.",
+        Reason::VerificationUnavailable => "Set verification = \"none\" where that is enough.",
+        Reason::Fault(_) | Reason::UserChanged => "Please report it: this should not happen.",
+    };
+    Failure::new(Exit::of_code(reason.exit_code()), happened, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_ends_with_the_exit_code_of_its_reason() {
+        for reason in [
+            Reason::Config,
+            Reason::NoKey,
+            Reason::NotEnrolled,
+            Reason::Record,
+            Reason::UserUnknown,
+            Reason::Fault(fidokey_core::ports::Fault { call: "test", errno: 5 }),
+        ] {
+            let failure = denied(reason, None, "sudo", "alice");
+            assert_eq!(failure.exit().code(), reason.exit_code(), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn given_a_policy_in_doubt_then_its_cause_is_named() {
+        let failure = denied(Reason::Config, Some("mode is not set"), "sudo", "alice");
+        let remedy =
+            "Mend /etc/fidokey/config.toml, or give the arguments of the module's line after `--`.";
+        let happened = "The policy or the arguments cannot be used: mode is not set.";
+        assert_eq!(failure, Failure::new(Exit::Unreadable, happened, remedy));
+    }
+}

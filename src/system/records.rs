@@ -1,0 +1,345 @@
+//! Writing the record of an account, so that whatever happens on the way the old one is there or the new one.
+//!
+//! Only the command does this; a login writes nothing. What is written is decided elsewhere.
+
+use std::fmt;
+use std::fs::{File, Permissions, TryLockError};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fidokey_core::credential::Uid;
+use fidokey_core::ports::{Fault, FileError};
+use fidokey_core::record::{Misfit, Record};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, renameat};
+use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+
+use crate::clock;
+use crate::descriptors::{create_at, open_at};
+use crate::files::{Places, record_name};
+use crate::walk::failed;
+
+/// What writers lock. Not the directory: everybody may open that, and so lock it for ever.
+const LOCK: &str = ".lock";
+/// How long to wait for another writer, who needs milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait before the lock is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Why there is no lock on the records, or why a record was not written. The old one is as it was.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum WriteError {
+    /// The clock cannot be read.
+    Fault(Fault),
+    /// The directory or a file in it cannot be trusted, read or written.
+    File(FileError),
+    /// Another writer has held the lock all the time.
+    Locked,
+    /// The record would not be read again.
+    Misfit(Misfit),
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault(fault) => write!(f, "{} failed (error {})", fault.call, fault.errno),
+            Self::File(error) => error.fmt(f),
+            Self::Locked => f.write_str("another registration is under way"),
+            Self::Misfit(misfit) => write!(f, "the new record would not be read: {misfit}"),
+        }
+    }
+}
+
+impl From<FileError> for WriteError {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
+    }
+}
+
+/// The records, locked against other writers until this is dropped. Readers are not held up: a record is
+/// replaced in one step.
+#[derive(Debug)]
+pub struct LockedRecords<'p> {
+    places: &'p Places,
+    users: OwnedFd,
+    // Closing it gives the lock up.
+    _lock: File,
+}
+
+impl Places {
+    /// The records, locked for writing. What is read from here on stays true until it is written.
+    ///
+    /// # Errors
+    /// [`WriteError`]; a missing directory is one.
+    pub fn lock_records(&self) -> Result<LockedRecords<'_>, WriteError> {
+        let place = self.beneath(&self.users);
+        let searchable = self.users_directory()?;
+        // The checked directory again, as one that can be synchronised.
+        let users = open_at(&searchable, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY)
+            .map_err(|errno| failed(&place, errno))?;
+        let lock = lock(self, &users, &place.join(LOCK))?;
+        Ok(LockedRecords { places: self, users, _lock: lock })
+    }
+}
+
+impl LockedRecords<'_> {
+    /// As [`Places::read_record`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read(&self, uid: Uid) -> Result<Option<Vec<u8>>, FileError> {
+        self.places.record_in(&self.users, uid)
+    }
+
+    /// Replaces the record of `record.uid`, or makes it. After this it is on the disk.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the old record is there, unless it is the last step that failed, the synchronisation
+    /// of the directory; then it is the old one or the new one.
+    pub fn write(&self, record: &Record) -> Result<(), WriteError> {
+        let text = record.to_toml();
+        // What would not be read again is not written: it would lock the account out.
+        Record::parse(text.as_bytes()).map_err(WriteError::Misfit)?;
+        let name = record_name(record.uid);
+        let temporary = PathBuf::from(format!(".{}.{}.new", name.display(), std::process::id()));
+        let place = self.places.beneath(&self.places.users).join(&name);
+        let written = self.replace(&temporary, &name, text.as_bytes());
+        if written.is_err() {
+            // Where it cannot be removed either, it does no harm: no reader looks for that name.
+            let _ = unlinkat(&self.users, &temporary, UnlinkatFlags::NoRemoveDir);
+        }
+        written.map_err(|errno| WriteError::File(failed(&place, errno)))
+    }
+
+    /// The steps of it. A crash between two of them leaves the old record and at most a temporary file.
+    fn replace(&self, temporary: &Path, name: &Path, text: &[u8]) -> Result<(), Errno> {
+        // What a crashed writer with the number of this process has left behind.
+        match unlinkat(&self.users, temporary, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+        let mut file = File::from(create_at(&self.users, temporary, flags)?);
+        file.write_all(text).map_err(number)?;
+        // Whatever the umask is: screen lockers, which run as the user, read it.
+        file.set_permissions(Permissions::from_mode(0o644)).map_err(number)?;
+        file.sync_all().map_err(number)?;
+        renameat(&self.users, temporary, &self.users, name)?;
+        fsync(&self.users)
+    }
+}
+
+/// Opens and locks the lock file, which is made where it is absent and is never removed.
+fn lock(places: &Places, users: &OwnedFd, place: &Path) -> Result<File, WriteError> {
+    let flags =
+        OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let open = create_at(users, LOCK, flags).map_err(|errno| failed(place, errno))?;
+    let file = File::from(open);
+    let until = clock::now().map_err(WriteError::Fault)?.after(PATIENCE);
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(failed(place, number(error)).into()),
+        }
+        if clock::now().map_err(WriteError::Fault)? >= until {
+            return Err(WriteError::Locked);
+        }
+        #[expect(clippy::disallowed_methods, reason = "no event tells that a lock is free again")]
+        std::thread::sleep(PAUSE);
+    }
+    // After locking: a file that was removed meanwhile has no name any more, and locks nobody out.
+    let open = OwnedFd::from(file);
+    places.check_file(place, &open)?;
+    Ok(File::from(open))
+}
+
+/// The error number of what the standard library did.
+fn number(error: io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+
+    use fidokey_core::credential::{Credential, CredentialId, KeyName};
+
+    use super::*;
+    use crate::accounts::effective_uid;
+    use crate::scratch::{mode, scratch};
+
+    const RECORD: &str = r#"
+schema = 1
+user = "alice"
+uid = 1000
+
+[[credential]]
+name = "Key 1"
+protocol = "fido2"
+algorithm = "es256"
+rp_id = "pam://fidokey"
+id = "AAAA"
+public_key = "BGsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"
+verification = "none"
+added = 2026-11-23T10:00:00Z
+added_by = "root"
+"#;
+
+    fn places(name: &str) -> Places {
+        let root = scratch(name);
+        fs::create_dir_all(root.join("etc/fidokey/users")).unwrap();
+        for place in ["etc", "etc/fidokey", "etc/fidokey/users"] {
+            mode(&root.join(place), 0o755);
+        }
+        Places { root, owner: effective_uid(), ..Places::system() }
+    }
+
+    fn record(names: &[&str]) -> Record {
+        let mut record = Record::parse(RECORD.as_bytes()).unwrap();
+        let one = record.credentials.remove(0);
+        record.credentials.extend(names.iter().map(|name| named(&one, name)));
+        record
+    }
+
+    fn named(one: &Credential, name: &str) -> Credential {
+        let id = CredentialId::new(name.as_bytes()).unwrap();
+        Credential { name: KeyName::new(name).unwrap(), id, ..one.clone() }
+    }
+
+    fn names(places: &Places) -> Vec<String> {
+        let text = places.read_record(1000).unwrap().unwrap();
+        let record = Record::parse(&text).unwrap();
+        record.credentials.iter().map(|credential| credential.name.to_string()).collect()
+    }
+
+    fn files(places: &Places) -> Vec<String> {
+        let users = places.beneath(&places.users);
+        let mut files: Vec<String> = fs::read_dir(users)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        files
+    }
+
+    // E7.
+    #[test]
+    fn a_written_record_is_whole_readable_by_all_and_alone() {
+        let places = places("record_is_whole");
+        let records = places.lock_records().unwrap();
+        assert_eq!(records.read(1000), Ok(None));
+        records.write(&record(&["a"])).unwrap();
+        let first = fs::metadata(places.beneath(&places.users).join("1000.toml")).unwrap();
+        records.write(&record(&["a", "b"])).unwrap();
+        let second = fs::metadata(places.beneath(&places.users).join("1000.toml")).unwrap();
+        assert_eq!(names(&places), ["a", "b"]);
+        assert_eq!(second.mode() & 0o7777, 0o644);
+        assert_ne!(first.ino(), second.ino(), "the old file must be replaced, not written into");
+        assert_eq!(files(&places), [".lock", "1000.toml"]);
+    }
+
+    // E7.
+    #[test]
+    fn given_a_temporary_file_of_a_crash_then_reading_and_writing_go_on() {
+        let places = places("crash");
+        let users = places.beneath(&places.users);
+        let own = format!(".1000.toml.{}.new", std::process::id());
+        fs::write(users.join(&own), "schema = 1\nuser = \"al").unwrap();
+        fs::write(users.join(".1000.toml.1.new"), "").unwrap();
+        assert_eq!(places.read_record(1000), Ok(None));
+        places.lock_records().unwrap().write(&record(&["a"])).unwrap();
+        assert_eq!(names(&places), ["a"]);
+        assert_eq!(files(&places), [".1000.toml.1.new", ".lock", "1000.toml"]);
+    }
+
+    // E7.
+    #[test]
+    fn given_a_failing_step_then_the_old_record_is_there_and_nothing_else() {
+        let places = places("failing_step");
+        let users = places.beneath(&places.users);
+        let records = places.lock_records().unwrap();
+        // A directory in the place of the record: the rename fails.
+        fs::create_dir(users.join("1000.toml")).unwrap();
+        let failed = records.write(&record(&["a"]));
+        assert!(matches!(failed, Err(WriteError::File(_))), "{failed:?}");
+        assert_eq!(files(&places), [".lock", "1000.toml"]);
+        fs::remove_dir(users.join("1000.toml")).unwrap();
+        records.write(&record(&["a"])).unwrap();
+        // A temporary file that cannot be made.
+        let own = users.join(format!(".1000.toml.{}.new", std::process::id()));
+        fs::create_dir(&own).unwrap();
+        assert!(records.write(&record(&["a", "b"])).is_err());
+        assert_eq!(names(&places), ["a"]);
+    }
+
+    #[test]
+    fn what_would_not_be_read_is_not_written() {
+        let places = places("not_read");
+        let records = places.lock_records().unwrap();
+        for doubtful in [record(&[]), record(&["a", "a"])] {
+            assert!(matches!(records.write(&doubtful), Err(WriteError::Misfit(_))));
+        }
+        let mut doubtful = record(&["a"]);
+        doubtful.credentials[0].added = "yesterday".to_owned();
+        assert!(matches!(records.write(&doubtful), Err(WriteError::Misfit(_))));
+        assert_eq!(files(&places), [".lock"]);
+    }
+
+    // E8.
+    #[test]
+    fn two_that_register_at_once_are_both_there() {
+        let places = places("at_once");
+        let add = |name: &str| {
+            let records = places.lock_records().unwrap();
+            let known = records.read(1000).unwrap();
+            let mut new = record(&[]);
+            if let Some(text) = known {
+                new = Record::parse(&text).unwrap();
+            }
+            // Whoever reads before the other writes would now lose the other's key.
+            std::thread::yield_now();
+            new.credentials.extend(record(&[name]).credentials);
+            records.write(&new).unwrap();
+        };
+        std::thread::scope(|scope| {
+            for half in ["a", "b"] {
+                scope.spawn(move || (0..16).for_each(|n| add(&format!("{half}{n}"))));
+            }
+        });
+        assert_eq!(names(&places).len(), 32);
+    }
+
+    #[test]
+    fn given_a_lock_that_is_held_then_it_is_said_in_bounded_time() {
+        let places = places("held");
+        let _held = places.lock_records().unwrap();
+        assert!(matches!(places.lock_records(), Err(WriteError::Locked)));
+    }
+
+    #[test]
+    fn given_a_directory_or_a_lock_in_doubt_then_nothing_is_written() {
+        let places = places("in_doubt");
+        let users = places.beneath(&places.users);
+        let reason = |places: &Places| match places.lock_records() {
+            Err(WriteError::File(error)) => error.reason,
+            other => panic!("{other:?}"),
+        };
+        std::os::unix::fs::symlink("/dev/null", users.join(".lock")).unwrap();
+        assert_eq!(reason(&places), "symlink");
+        fs::remove_file(users.join(".lock")).unwrap();
+        fs::write(users.join(".lock"), "").unwrap();
+        mode(&users.join(".lock"), 0o666);
+        assert_eq!(reason(&places), "mode");
+        mode(&users, 0o775);
+        assert_eq!(reason(&places), "mode");
+        fs::remove_dir_all(&users).unwrap();
+        assert_eq!(reason(&places), "missing_directory");
+    }
+}
