@@ -164,8 +164,6 @@ fn number(error: io::Error) -> Errno {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
-
     use std::fs;
     use std::os::unix::fs::MetadataExt;
 
