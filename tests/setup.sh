@@ -43,7 +43,7 @@ else
 fi
 
 if ! command -v cargo >/dev/null; then
-    echo "setup: cargo is not installed; Rust 1.$rust_floor or newer is needed (https://rustup.rs)" >&2
+    echo "setup: cargo is not installed; Rust 1.$rust_floor or newer is needed" >&2
     exit 1
 fi
 version=$(cargo --version | cut -d ' ' -f 2)

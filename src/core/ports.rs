@@ -102,7 +102,8 @@ pub trait Keys {
     /// See [`OpenError`]; nothing stays open then.
     fn open(&mut self, key: KeyId) -> Result<(), OpenError>;
 
-    /// Sends one report to an open key. It does not wait.
+    /// Sends one report to an open key. It waits for nothing but the bus: the kernel gives a key that takes no
+    /// report 5 seconds, then the key is as good as gone.
     ///
     /// # Errors
     /// [`Gone`] when the key was removed, broke or is not open.

@@ -37,8 +37,6 @@ fn read(clock: ClockId) -> Result<Duration, Fault> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
-
     use super::*;
 
     #[test]

@@ -59,8 +59,6 @@ pub(crate) fn fill(fd: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
-
     use super::*;
     use nix::fcntl::AT_FDCWD;
 

@@ -25,8 +25,7 @@ const CREDENTIALS_UNCHANGED: c_int = 0;
 pub type Authenticate = fn(&mut PamHandle, &[&CStr]) -> Answer;
 
 /// Defines the two symbols of a PAM module for authentication, `pam_sm_authenticate` and `pam_sm_setcred`, and no
-/// other: libpam refuses the other uses of the module by itself. Takes the path of an
-/// [`Authenticate`](crate::entry::Authenticate).
+/// other: libpam refuses the other uses of the module by itself. Takes the path of an [`Authenticate`].
 #[macro_export]
 macro_rules! export {
     ($authenticate:path) => {
@@ -138,5 +137,20 @@ fn contained(work: impl FnOnce() -> PamResultCode) -> PamResultCode {
 fn discard(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         let _undropped = ManuallyDrop::new(second);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // INV-3.
+    #[test]
+    fn no_other_number_than_the_known_ones_leaves_the_module() {
+        let allowed = [0, 3, 4, 5, 6, 7, 9, 10, 19, 25, 26];
+        for number in (-2..300).chain([c_int::MIN, c_int::MAX]) {
+            let expected = if allowed.contains(&number) { number } else { 26 };
+            assert_eq!(code(number) as c_int, expected, "{number}");
+        }
     }
 }

@@ -1,20 +1,13 @@
 //! Reading the administrator's files, and refusing those that somebody else could have written.
-//!
-//! The way from the root to the file is walked one component at a time with `openat`, and each directory is
-//! checked on the descriptor that the next step starts from. `openat2(RESOLVE_NO_SYMLINKS)` would follow no
-//! link either, but it would not show the directories in between, whose owners and modes have to be checked.
 
 use std::os::fd::OwnedFd;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use fidokey_core::credential::Uid;
 use fidokey_core::ports::FileError;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag};
-use nix::libc;
-use nix::sys::stat::{FileStat, fstat};
 
-use crate::descriptors::{fill, open_at};
+use crate::walk::{Kind, Walk, error};
 
 /// The largest policy file or record, in bytes. 64 credentials of 1 KiB fit.
 pub const FILE_MAX: usize = 64 * 1024;
@@ -50,11 +43,13 @@ impl Places {
     /// # Errors
     /// [`FileError`] for anything else.
     pub fn read_config(&self) -> Result<Option<Vec<u8>>, FileError> {
-        let directory = self.config.parent().unwrap_or(Path::new(""));
-        let name = self.config.file_name().map_or(Path::new(""), Path::new);
-        let walk = Walk { places: self };
+        let place = self.beneath(&self.config);
+        let (Some(directory), Some(name)) = (self.config.parent(), self.config.file_name()) else {
+            return Err(error(&place, "path", Errno::EINVAL));
+        };
+        let walk = self.walk();
         match walk.directory(directory)? {
-            Some(open) => walk.file(&open, &self.beneath(&self.config), name),
+            Some(open) => walk.file(&open, &place, Path::new(name)),
             None => Ok(None),
         }
     }
@@ -74,7 +69,7 @@ impl Places {
     /// [`FileError`], a missing directory included.
     pub(crate) fn users_directory(&self) -> Result<OwnedFd, FileError> {
         let missing = || error(&self.beneath(&self.users), "missing_directory", Errno::ENOENT);
-        Walk { places: self }.directory(&self.users)?.ok_or_else(missing)
+        self.walk().directory(&self.users)?.ok_or_else(missing)
     }
 
     /// [`Places::read_record`] from the directory of the records, which is open already.
@@ -84,12 +79,16 @@ impl Places {
         uid: Uid,
     ) -> Result<Option<Vec<u8>>, FileError> {
         let name = record_name(uid);
-        Walk { places: self }.file(users, &self.beneath(&self.users).join(&name), &name)
+        self.walk().file(users, &self.beneath(&self.users).join(&name), &name)
     }
 
     /// Checks a file that was opened at `place` otherwise than for reading, as one that is read is checked.
     pub(crate) fn check_file(&self, place: &Path, open: &OwnedFd) -> Result<(), FileError> {
-        Walk { places: self }.check(place, open, Kind::File).map(|_stat| ())
+        self.walk().check(place, open, Kind::File).map(|_stat| ())
+    }
+
+    fn walk(&self) -> Walk<'_> {
+        Walk { root: &self.root, owner: self.owner }
     }
 
     /// `path` as it is on the machine, for the log.
@@ -103,137 +102,283 @@ pub(crate) fn record_name(uid: Uid) -> PathBuf {
     PathBuf::from(format!("{uid}.toml"))
 }
 
-/// One walk from the root to a file.
-struct Walk<'p> {
-    places: &'p Places,
-}
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "a test may look at the clock and wait")]
 
-impl Walk<'_> {
-    /// Opens the directory at `path`; every directory from the root to it is checked. `None` when one of them
-    /// is absent from the one before it.
-    fn directory(&self, path: &Path) -> Result<Option<OwnedFd>, FileError> {
-        // O_PATH and not O_RDONLY: searching a directory is enough for a screen locker, which runs as the user.
-        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
-        let mut place = self.places.root.clone();
-        let mut open = open_at(AT_FDCWD, &place, flags).map_err(|errno| failed(&place, errno))?;
-        self.check(&place, &open, Kind::Directory)?;
-        for component in path.components() {
-            let name = match component {
-                Component::Normal(name) => name,
-                Component::CurDir | Component::RootDir => continue,
-                Component::ParentDir | Component::Prefix(_) => {
-                    return Err(error(&place, "path", Errno::EINVAL));
-                }
+    use super::*;
+    use crate::scratch::{mode, scratch};
+    use crate::walk::failed;
+    use nix::libc;
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+    use std::ffi::CString;
+    use std::fs::{self, File};
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::{MetadataExt, chown, symlink};
+    use std::os::unix::net::UnixListener;
+    use std::time::{Duration, Instant};
+
+    const UID: Uid = 1000;
+    const RECORD: &str = "etc/fidokey/users/1000.toml";
+
+    /// A tree with the record and the policy of an installed fidokey, owned by whoever runs the tests.
+    fn tree(name: &str) -> Places {
+        let root = scratch(name);
+        fs::create_dir_all(root.join("etc/fidokey/users")).unwrap();
+        for file in [RECORD, "etc/fidokey/config.toml"] {
+            fs::write(root.join(file), "schema = 1\n").unwrap();
+            mode(&root.join(file), 0o644);
+        }
+        for directory in ["etc", "etc/fidokey", "etc/fidokey/users"] {
+            mode(&root.join(directory), 0o755);
+        }
+        let owner = fs::metadata(&root).unwrap().uid();
+        Places { root, owner, ..Places::system() }
+    }
+
+    /// Why the record is not read; the message must name the place.
+    fn reason(places: &Places, place: &str) -> &'static str {
+        let error = places.read_record(UID).unwrap_err();
+        assert_eq!(error.path, places.root.join(place).to_string_lossy().trim_end_matches('/'));
+        error.reason
+    }
+
+    /// A tree in which something else takes the place of the record.
+    fn tree_without_record(name: &str) -> (Places, PathBuf) {
+        let places = tree(name);
+        let record = places.root.join(RECORD);
+        fs::remove_file(&record).unwrap();
+        (places, record)
+    }
+
+    #[test]
+    fn the_files_of_the_administrator_are_read() {
+        let places = tree("files-read");
+        assert_eq!(places.read_record(UID), Ok(Some(b"schema = 1\n".to_vec())));
+        assert_eq!(places.read_config(), Ok(Some(b"schema = 1\n".to_vec())));
+        mode(&places.root.join(RECORD), 0o600);
+        fs::write(places.root.join(RECORD), [b'#'; FILE_MAX]).unwrap();
+        assert_eq!(places.read_record(UID).unwrap().unwrap().len(), FILE_MAX);
+    }
+
+    // F1, F2.
+    #[test]
+    fn a_symlink_is_followed_at_no_level() {
+        let (places, record) = tree_without_record("files-symlink");
+        symlink(places.root.join("etc/fidokey/config.toml"), &record).unwrap();
+        assert_eq!(reason(&places, RECORD), "symlink");
+        for level in ["etc/fidokey/users", "etc/fidokey", "etc"] {
+            let places = tree("files-symlink");
+            let directory = places.root.join(level);
+            fs::rename(&directory, places.root.join("moved")).unwrap();
+            symlink(places.root.join("moved"), &directory).unwrap();
+            assert_eq!(reason(&places, level), "symlink");
+        }
+        let places = tree("files-symlink");
+        fs::rename(&places.root, places.root.with_extension("moved")).unwrap();
+        symlink(places.root.with_extension("moved"), &places.root).unwrap();
+        assert_eq!(reason(&places, ""), "symlink");
+        fs::remove_file(&places.root).unwrap();
+        fs::remove_dir_all(places.root.with_extension("moved")).unwrap();
+    }
+
+    // F3.
+    #[test]
+    fn a_fifo_does_not_hold_the_login() {
+        let (places, record) = tree_without_record("files-fifo");
+        mkfifo(&record, Mode::from_bits_truncate(0o644)).unwrap();
+        let start = Instant::now();
+        assert_eq!(reason(&places, RECORD), "not_a_file");
+        assert!(start.elapsed() < Duration::from_millis(100));
+    }
+
+    // F4. Devices differ in the type bits alone, which the check compares with a regular file's.
+    #[test]
+    fn what_is_no_regular_file_is_refused() {
+        let (places, record) = tree_without_record("files-kind");
+        fs::create_dir(&record).unwrap();
+        assert_eq!(reason(&places, RECORD), "not_a_file");
+        fs::remove_dir(&record).unwrap();
+        // The path of a socket has at most 107 bytes, so it is bound elsewhere and moved.
+        let short = std::env::temp_dir().join(format!("fidokey-{}", std::process::id()));
+        let bound = UnixListener::bind(&short).unwrap();
+        let moved = fs::rename(&short, &record);
+        if moved.is_ok() {
+            assert_eq!(reason(&places, RECORD), "not_a_file");
+        } else {
+            fs::remove_file(&short).unwrap();
+        }
+        drop(bound);
+        let (places, _) = tree_without_record("files-kind");
+        fs::remove_dir(places.root.join("etc/fidokey/users")).unwrap();
+        File::create(places.root.join("etc/fidokey/users")).unwrap();
+        assert_eq!(reason(&places, "etc/fidokey/users"), "not_a_directory");
+    }
+
+    // F5.
+    #[test]
+    fn a_large_file_is_refused_unread() {
+        let places = tree("files-large");
+        let file = File::options().write(true).open(places.root.join(RECORD)).unwrap();
+        for size in [FILE_MAX as u64 + 1, 3 << 30] {
+            file.set_len(size).unwrap();
+            let start = Instant::now();
+            assert_eq!(reason(&places, RECORD), "too_large");
+            assert!(start.elapsed() < Duration::from_millis(100));
+        }
+    }
+
+    // F6.
+    #[test]
+    fn whoever_else_could_write_is_not_trusted_at_any_level() {
+        for level in ["", "etc", "etc/fidokey", "etc/fidokey/users", RECORD] {
+            for bits in [0o020, 0o002, 0o022, 0o1002] {
+                let places = tree("files-mode");
+                mode(&places.root.join(level), 0o755 | bits);
+                assert_eq!(reason(&places, level), "mode", "{level} {bits:o}");
+            }
+            let places = tree("files-owner");
+            // Only root can give a file away; anybody else can expect another owner.
+            if chown(places.root.join(level), Some(places.owner + 1), None).is_ok() {
+                assert_eq!(reason(&places, level), "owner", "{level}");
+                let theirs = Places { owner: places.owner + 1, ..places };
+                assert!(theirs.read_record(UID).is_ok(), "{level}");
+            } else {
+                let theirs = Places { owner: places.owner + 1, ..places };
+                assert_eq!(reason(&theirs, ""), "owner");
+            }
+        }
+    }
+
+    // F7. A file system without ACLs has nothing to prove.
+    #[test]
+    fn an_acl_that_lets_another_user_write_shows_in_the_mode() {
+        let places = tree("files-acl");
+        let record = places.root.join(RECORD);
+        for (mask, readable) in [(0o6_u16, false), (0o4, true)] {
+            // linux/posix_acl_xattr.h: the version, then tag, permissions and id of each entry.
+            let mut acl = 2_u32.to_le_bytes().to_vec();
+            for (tag, permissions, id) in [
+                (0x01_u16, 0o6_u16, u32::MAX),
+                (0x02, 0o6, 65_533),
+                (0x04, 0o4, u32::MAX),
+                (0x10, mask, u32::MAX),
+                (0x20, 0o4, u32::MAX),
+            ] {
+                acl.extend(tag.to_le_bytes());
+                acl.extend(permissions.to_le_bytes());
+                acl.extend(id.to_le_bytes());
+            }
+            let path = CString::new(record.as_os_str().as_bytes()).unwrap();
+            let name = c"system.posix_acl_access";
+            // SAFETY: both strings end in NUL, and the value is as long as said.
+            let set = unsafe {
+                libc::setxattr(path.as_ptr(), name.as_ptr(), acl.as_ptr().cast(), acl.len(), 0)
             };
-            let next = open_at(&open, name, flags);
-            if matches!(next, Err(Errno::ENOENT)) {
-                return still_there(&place, &open).map(|()| None);
+            if set != 0 {
+                assert_eq!(Errno::last(), Errno::EOPNOTSUPP);
+            } else if readable {
+                assert!(places.read_record(UID).is_ok());
+            } else {
+                assert_eq!(reason(&places, RECORD), "mode");
             }
-            place.push(name);
-            open = next.map_err(|errno| failed(&place, errno))?;
-            self.check(&place, &open, Kind::Directory)?;
         }
-        Ok(Some(open))
     }
 
-    /// The text of the file `name` in `directory`, or `None` when it is absent. `place` is its path.
-    fn file(
-        &self,
-        directory: &OwnedFd,
-        place: &Path,
-        name: &Path,
-    ) -> Result<Option<Vec<u8>>, FileError> {
-        // O_NONBLOCK: a FIFO must not hold the login. O_NOCTTY: a terminal must not become the program's.
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let open = match open_at(directory, name, flags) {
-            Err(Errno::ENOENT) => {
-                return still_there(place.parent().unwrap_or(place), directory).map(|()| None);
+    // F8.
+    #[test]
+    fn a_file_with_a_second_name_is_refused() {
+        let places = tree("files-link");
+        fs::hard_link(places.root.join(RECORD), places.root.join("second")).unwrap();
+        assert_eq!(reason(&places, RECORD), "hard_link");
+    }
+
+    // F9: whatever error a call can have, none of them is an absent file.
+    #[test]
+    fn a_failing_call_is_never_an_absent_file() {
+        for number in 1..134 {
+            let error = failed(Path::new("/etc"), Errno::from_raw(number));
+            assert_ne!(error.reason, "");
+        }
+        let places = Places { users: PathBuf::from("/etc/../etc"), ..tree("files-errors") };
+        assert_eq!(reason(&places, "etc"), "path");
+        let long = PathBuf::from("n".repeat(300));
+        let places = Places { config: long, ..tree("files-errors") };
+        assert_eq!(places.read_config().unwrap_err().errno, Errno::ENAMETOOLONG as i32);
+    }
+
+    // F10.
+    #[test]
+    fn an_absent_record_is_absent_from_a_safe_directory_alone() {
+        let (places, _) = tree_without_record("files-absent");
+        assert_eq!(places.read_record(UID), Ok(None));
+        mode(&places.root.join("etc/fidokey"), 0o777);
+        assert_eq!(reason(&places, "etc/fidokey"), "mode");
+        mode(&places.root.join("etc/fidokey"), 0o755);
+        fs::remove_dir(places.root.join("etc/fidokey/users")).unwrap();
+        assert_eq!(reason(&places, "etc/fidokey/users"), "missing_directory");
+        fs::remove_dir_all(places.root.join("etc")).unwrap();
+        assert_eq!(reason(&places, "etc/fidokey/users"), "missing_directory");
+    }
+
+    // F10, the removal between two steps.
+    #[test]
+    fn nothing_is_proven_absent_by_a_directory_that_was_removed() {
+        let (places, record) = tree_without_record("files-removed");
+        let walk = places.walk();
+        let users = walk.directory(&places.users).unwrap().unwrap();
+        fs::remove_dir(places.root.join("etc/fidokey/users")).unwrap();
+        let error = walk.file(&users, &record, Path::new("1000.toml")).unwrap_err();
+        assert_eq!(error.reason, "missing_directory");
+    }
+
+    #[test]
+    fn an_absent_policy_is_absent_and_an_unsafe_one_is_an_error() {
+        let places = tree("files-policy");
+        fs::remove_file(places.root.join("etc/fidokey/config.toml")).unwrap();
+        assert_eq!(places.read_config(), Ok(None));
+        mode(&places.root.join("etc"), 0o775);
+        assert_eq!(places.read_config().unwrap_err().reason, "mode");
+        mode(&places.root.join("etc"), 0o755);
+        fs::remove_dir_all(places.root.join("etc/fidokey")).unwrap();
+        assert_eq!(places.read_config(), Ok(None));
+        let nameless = Places { config: PathBuf::from("/"), ..places };
+        assert!(nameless.read_config().is_err());
+    }
+
+    // F16.
+    #[test]
+    fn an_empty_file_is_not_an_absent_one() {
+        let places = tree("files-empty");
+        File::create(places.root.join(RECORD)).unwrap();
+        assert_eq!(reason(&places, RECORD), "empty");
+    }
+
+    // F11, F13: every reading is of one file, whole, or an error.
+    #[test]
+    fn files_that_are_swapped_and_rewritten_meanwhile_are_never_mixed() {
+        let places = tree("files-swapped");
+        let users = places.root.join("etc/fidokey/users");
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    for (letter, size) in [("a", 60_000), ("b", 40_000)] {
+                        fs::write(users.join("next"), letter.repeat(size)).unwrap();
+                        fs::rename(users.join("next"), users.join("1000.toml")).unwrap();
+                    }
+                }
+            });
+            for _ in 0..2000 {
+                if let Ok(text) = places.read_record(UID) {
+                    let text = text.unwrap();
+                    let whole = matches!((text[0], text.len()), (b'a', 60_000) | (b'b', 40_000));
+                    assert!(whole || text == b"schema = 1\n", "{} bytes", text.len());
+                    assert!(whole == text.iter().all(|byte| *byte == text[0]));
+                }
             }
-            other => other.map_err(|errno| failed(place, errno))?,
-        };
-        let stat = self.check(place, &open, Kind::File)?;
-        let Ok(size) = usize::try_from(stat.st_size) else {
-            return Err(error(place, "too_large", Errno::EFBIG));
-        };
-        match size {
-            0 => return Err(refused(place, "empty")),
-            1..=FILE_MAX => {}
-            _ => return Err(error(place, "too_large", Errno::EFBIG)),
-        }
-        // One byte more than there should be, to notice a file that has grown.
-        let mut text = vec![0; size.saturating_add(1)];
-        let filled = fill(&open, &mut text).map_err(|errno| failed(place, errno))?;
-        if filled != size {
-            return Err(refused(place, "changed"));
-        }
-        text.truncate(size);
-        Ok(Some(text))
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
-
-    /// Checks what is open at `place`: its kind, its owner, and that nobody else may write to it.
-    ///
-    /// Where there is a POSIX ACL, the group bits of the mode are its mask (acl(5)), which no named user and no
-    /// group in it can exceed: without `S_IWGRP` it grants nobody but the owner to write.
-    fn check(&self, place: &Path, open: &OwnedFd, kind: Kind) -> Result<FileStat, FileError> {
-        let stat = fstat(open).map_err(|errno| failed(place, errno))?;
-        match (stat.st_mode & libc::S_IFMT, kind) {
-            (libc::S_IFDIR, Kind::Directory) | (libc::S_IFREG, Kind::File) => {}
-            (libc::S_IFLNK, _) => return Err(error(place, "symlink", Errno::ELOOP)),
-            (_, Kind::Directory) => return Err(error(place, "not_a_directory", Errno::ENOTDIR)),
-            (_, Kind::File) => return Err(refused(place, "not_a_file")),
-        }
-        if stat.st_uid != 0 && stat.st_uid != self.places.owner {
-            return Err(refused(place, "owner"));
-        }
-        if stat.st_mode & (libc::S_IWGRP | libc::S_IWOTH) != 0 {
-            return Err(refused(place, "mode"));
-        }
-        // Another name of the same file may be in a directory where others write.
-        if kind == Kind::File && stat.st_nlink != 1 {
-            return Err(refused(place, "hard_link"));
-        }
-        Ok(stat)
-    }
-}
-
-/// What has to be at the end of a step.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Kind {
-    Directory,
-    File,
-}
-
-/// Whether a directory in which nothing was found is still one: a removed directory is empty, and what is
-/// absent from it may be in the one that has taken its place.
-fn still_there(place: &Path, directory: &OwnedFd) -> Result<(), FileError> {
-    match fstat(directory) {
-        Ok(stat) if stat.st_nlink == 0 => Err(error(place, "missing_directory", Errno::ENOENT)),
-        Ok(_) => Ok(()),
-        Err(errno) => Err(failed(place, errno)),
-    }
-}
-
-/// A system call failed.
-pub(crate) fn failed(place: &Path, errno: Errno) -> FileError {
-    let reason = match errno {
-        Errno::EACCES | Errno::EPERM => "permission",
-        Errno::EFBIG | Errno::EOVERFLOW => "too_large",
-        Errno::EIO | Errno::ESTALE => "io",
-        Errno::ELOOP => "symlink",
-        Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM => "resources",
-        Errno::ENOENT => "missing_directory",
-        Errno::ENOTDIR => "not_a_directory",
-        Errno::ENXIO | Errno::ENODEV => "not_a_file",
-        _ => "unreadable",
-    };
-    error(place, reason, errno)
-}
-
-/// No system call failed, but what it showed is not acceptable.
-fn refused(place: &Path, reason: &'static str) -> FileError {
-    FileError { path: place.to_string_lossy().into_owned(), reason, errno: 0 }
-}
-
-fn error(place: &Path, reason: &'static str, errno: Errno) -> FileError {
-    FileError { path: place.to_string_lossy().into_owned(), reason, errno: errno as i32 }
 }

@@ -177,3 +177,135 @@ fn lock(fd: &OwnedFd) -> Result<(), OpenError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "a test may look at the clock and wait")]
+
+    use super::*;
+    use crate::report_descriptor::tests::{KEY, KEYBOARD};
+    use crate::scratch::scratch;
+    use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+    use std::os::unix::fs::symlink;
+    use std::time::{Duration, Instant};
+
+    /// A tree of nodes: their numbers and report descriptors. Their device numbers are 1:3.
+    fn tree(name: &str, nodes: &[(u32, &[u8])]) -> Hidraw {
+        let place = scratch(name);
+        for (number, descriptor) in nodes {
+            let node = place.join(format!("sys/hidraw{number}"));
+            fs::create_dir_all(node.join("device")).unwrap();
+            fs::write(node.join("device/report_descriptor"), descriptor).unwrap();
+            fs::write(node.join("dev"), "1:3\n").unwrap();
+        }
+        fs::create_dir_all(place.join("dev")).unwrap();
+        Hidraw::beneath(place.join("sys"), place.join("dev"))
+    }
+
+    #[test]
+    fn the_keys_are_listed_in_the_order_of_their_numbers() {
+        let mut hidraw = tree(
+            "hidraw-list",
+            &[(10, KEY), (9, KEY), (0, KEYBOARD), (2, &[]), (3, &[0xff; 5000])],
+        );
+        for odd in ["hidraw", "hidraw+4", "hidraw04", "hidrawx", "hidraw99999999999", "mouse0"] {
+            fs::create_dir_all(hidraw.sys.join(odd).join("device")).unwrap();
+            fs::write(hidraw.sys.join(odd).join("device/report_descriptor"), KEY).unwrap();
+        }
+        assert_eq!(hidraw.plugged(), Ok(vec![KeyId(9), KeyId(10)]));
+    }
+
+    // U13.
+    #[test]
+    fn a_machine_without_sysfs_has_no_keys_and_an_unreadable_one_is_a_fault() {
+        let place = scratch("hidraw-none");
+        assert_eq!(Hidraw::beneath(place.join("sys"), place.join("dev")).plugged(), Ok(Vec::new()));
+        fs::write(place.join("sys"), "").unwrap();
+        let fault = Fault { call: "readdir", errno: libc::ENOTDIR };
+        assert_eq!(Hidraw::beneath(place.join("sys"), place.join("dev")).plugged(), Err(fault));
+    }
+
+    // D16.
+    #[test]
+    fn the_node_of_a_keyboard_is_never_opened() {
+        let mut hidraw = tree("hidraw-keyboard", &[(0, KEYBOARD), (1, KEY)]);
+        for number in [0, 1] {
+            fs::write(hidraw.dev.join(format!("hidraw{number}")), "").unwrap();
+        }
+        let opened = Inotify::init(InitFlags::IN_NONBLOCK).unwrap();
+        opened.add_watch(&hidraw.dev, AddWatchFlags::IN_OPEN).unwrap();
+        assert_eq!(hidraw.plugged(), Ok(vec![KeyId(1)]));
+        assert_eq!(opened.read_events().err(), Some(Errno::EAGAIN));
+        assert_eq!(hidraw.open(KeyId(0)), Err(OpenError::Gone));
+        assert_eq!(opened.read_events().err(), Some(Errno::EAGAIN));
+        // That the watch would have seen it:
+        assert_eq!(hidraw.open(KeyId(1)), Err(OpenError::NotAKey));
+        assert!(opened.read_events().is_ok());
+    }
+
+    // D17.
+    #[test]
+    fn what_is_no_device_node_is_not_a_key_and_does_not_hang() {
+        let mut hidraw = tree("hidraw-node", &[(0, KEY), (1, KEY), (2, KEY), (3, KEY)]);
+        fs::write(hidraw.dev.join("hidraw0"), "").unwrap();
+        mkfifo(&hidraw.dev.join("hidraw1"), Mode::from_bits_truncate(0o600)).unwrap();
+        symlink("/dev/null", hidraw.dev.join("hidraw2")).unwrap();
+        let start = Instant::now();
+        for number in [0, 1, 2] {
+            assert_eq!(hidraw.open(KeyId(number)), Err(OpenError::NotAKey), "{number}");
+        }
+        assert_eq!(hidraw.open(KeyId(3)), Err(OpenError::Gone));
+        assert_eq!(hidraw.open(KeyId(4)), Err(OpenError::Gone));
+        assert!(start.elapsed() < Duration::from_millis(100));
+        fs::create_dir(hidraw.dev.join("hidraw3")).unwrap();
+        let denied = OpenError::Denied { errno: libc::EISDIR };
+        assert_eq!(hidraw.open(KeyId(3)), Err(denied));
+    }
+
+    // D17.
+    #[test]
+    fn a_device_is_the_one_that_sysfs_speaks_of() {
+        let null = open_at(AT_FDCWD, "/dev/null", OFlag::O_RDWR).unwrap();
+        assert_eq!(check(&null, b"1:3\n"), Ok(()));
+        for other in [&b"1:5\n"[..], b"1:3", b"", b"11:3\n", b"1:3\n\n"] {
+            assert_eq!(check(&null, other), Err(OpenError::NotAKey));
+        }
+    }
+
+    #[test]
+    fn a_key_that_another_program_has_locked_is_busy_until_it_is_closed() {
+        let node = scratch("hidraw-lock").join("node");
+        fs::write(&node, "").unwrap();
+        let open = || open_at(AT_FDCWD, &node, OFlag::O_RDWR).unwrap();
+        let (first, second) = (open(), open());
+        assert_eq!(lock(&first), Ok(()));
+        assert_eq!(lock(&second), Err(OpenError::Busy));
+        drop(first);
+        assert_eq!(lock(&second), Ok(()));
+    }
+
+    #[test]
+    fn a_refusal_is_told_from_a_removal() {
+        for errno in [Errno::ENODEV, Errno::ENOENT, Errno::ENXIO] {
+            assert_eq!(refused(errno), OpenError::Gone);
+        }
+        for errno in [Errno::EACCES, Errno::EPERM, Errno::EMFILE, Errno::EIO] {
+            assert_eq!(refused(errno), OpenError::Denied { errno: errno as i32 });
+        }
+    }
+
+    // D13, D14.
+    #[test]
+    fn what_is_plugged_in_after_the_list_was_read_is_noticed() {
+        let mut hidraw = tree("hidraw-hotplug", &[]);
+        assert_eq!(hidraw.plugged(), Ok(Vec::new()));
+        fs::write(hidraw.dev.join("hidraw0"), "").unwrap();
+        let until = clock::now().unwrap().after(Duration::from_millis(100));
+        assert_eq!(hidraw.wait(until), Ok(KeyEvent::Hotplug));
+        assert_eq!(hidraw.wait(until), Ok(KeyEvent::Elapsed));
+        hidraw.close(KeyId(0));
+        assert_eq!(hidraw.send(KeyId(0), &[0; 64]), Err(Gone));
+    }
+}

@@ -106,8 +106,6 @@ fn watch(dev: &Path) -> Option<Inotify> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
-
     use super::*;
     use crate::clock::now;
     use crate::scratch::scratch;

@@ -19,3 +19,4 @@ pub mod records;
 mod report_descriptor;
 #[cfg(test)]
 mod scratch;
+mod walk;

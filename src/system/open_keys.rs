@@ -161,3 +161,186 @@ impl OpenKeys {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "a test may look at the clock and wait")]
+
+    use super::*;
+    use crate::clock::now;
+    use nix::libc;
+    use std::os::fd::FromRawFd;
+    use std::path::Path;
+    use std::time::Instant;
+
+    /// Both ends of a socket that keeps messages apart, as hidraw keeps reports apart.
+    fn pair() -> (OwnedFd, OwnedFd) {
+        let mut ends = [0; 2];
+        let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // SAFETY: there is room for two descriptors.
+        let made = unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) };
+        assert_eq!(made, 0);
+        // SAFETY: made above, and owned by nobody yet.
+        ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) }).into()
+    }
+
+    /// Keys with these numbers, open, and their other ends.
+    fn keys(count: u32) -> (OpenKeys, Vec<OwnedFd>) {
+        let mut keys = OpenKeys::default();
+        let ends = (0..count).map(|number| {
+            let (ours, theirs) = pair();
+            keys.insert(KeyId(number), ours);
+            theirs
+        });
+        let ends = ends.collect();
+        (keys, ends)
+    }
+
+    /// No hotplug for an hour.
+    fn calm() -> Hotplug {
+        Hotplug::Timer(now().unwrap().after(Duration::from_secs(3600)))
+    }
+
+    fn wait(keys: &mut OpenKeys, milliseconds: u64) -> KeyEvent {
+        let until = now().unwrap().after(Duration::from_millis(milliseconds));
+        keys.wait(&mut calm(), until).unwrap()
+    }
+
+    #[test]
+    fn a_report_arrives_whole_and_is_sent_after_a_zero() {
+        let (mut keys, ends) = keys(1);
+        write(&ends[0], &[7; 64]).unwrap();
+        assert_eq!(wait(&mut keys, 1000), KeyEvent::Report(KeyId(0), [7; 64]));
+        keys.send(KeyId(0), &[9; 64]).unwrap();
+        let mut sent = [1; 80];
+        assert_eq!(read(&ends[0], &mut sent), Ok(65));
+        assert_eq!((sent[0], &sent[1..65]), (0, [9; 64].as_slice()));
+    }
+
+    // D8.
+    #[test]
+    fn a_report_of_another_length_ends_the_use_of_the_key() {
+        for length in [0, 1, 63, 65, 70] {
+            let (mut keys, ends) = keys(1);
+            write(&ends[0], &[7; 70][..length]).unwrap();
+            assert_eq!(wait(&mut keys, 1000), KeyEvent::Gone(KeyId(0)), "{length}");
+            assert!(!keys.contains(KeyId(0)));
+            assert_eq!(keys.send(KeyId(0), &[0; 64]), Err(Gone));
+        }
+    }
+
+    // D8, D12.
+    #[test]
+    fn a_removed_key_is_gone_after_its_last_report_and_the_others_stay() {
+        let (mut keys, mut ends) = keys(2);
+        write(&ends[0], &[1; 64]).unwrap();
+        drop(ends.remove(0));
+        assert_eq!(wait(&mut keys, 1000), KeyEvent::Report(KeyId(0), [1; 64]));
+        assert_eq!(wait(&mut keys, 1000), KeyEvent::Gone(KeyId(0)));
+        assert_eq!(keys.send(KeyId(0), &[0; 64]), Err(Gone));
+        write(&ends[0], &[2; 64]).unwrap();
+        assert_eq!(wait(&mut keys, 1000), KeyEvent::Report(KeyId(1), [2; 64]));
+    }
+
+    #[test]
+    fn a_key_that_takes_no_report_is_closed() {
+        let (mut keys, ends) = keys(1);
+        drop(ends);
+        assert_eq!(keys.send(KeyId(0), &[0; 64]), Err(Gone));
+        assert!(!keys.contains(KeyId(0)));
+        let (mut keys, _full) = self::keys(1);
+        while keys.send(KeyId(0), &[0; 64]).is_ok() {}
+        assert!(!keys.contains(KeyId(0)));
+    }
+
+    // D4, D15.
+    #[test]
+    fn a_flood_holds_up_neither_the_other_key_nor_the_watch() {
+        let dev = crate::scratch::scratch("open-keys-flood");
+        let (mut keys, ends) = keys(3);
+        for end in [&ends[0], &ends[2]] {
+            for _ in 0..20 {
+                write(end, &[0; 64]).unwrap();
+            }
+        }
+        write(&ends[1], &[1; 64]).unwrap();
+        let mut hotplug = Hotplug::begin(&dev, now().unwrap());
+        std::fs::write(dev.join("hidraw7"), "").unwrap();
+        let until = now().unwrap().after(Duration::from_secs(5));
+        let events: Vec<KeyEvent> =
+            (0..5).map(|_| keys.wait(&mut hotplug, until).unwrap()).collect();
+        let expected = [
+            KeyEvent::Report(KeyId(0), [0; 64]),
+            KeyEvent::Report(KeyId(1), [1; 64]),
+            KeyEvent::Report(KeyId(2), [0; 64]),
+            KeyEvent::Hotplug,
+            KeyEvent::Report(KeyId(0), [0; 64]),
+        ];
+        assert_eq!(events, expected);
+    }
+
+    // D3, D4.
+    #[test]
+    fn a_flood_does_not_hold_up_the_deadline() {
+        let (mut keys, ends) = keys(1);
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while start.elapsed() < Duration::from_millis(600) {
+                    let _full = write(&ends[0], &[0; 64]);
+                }
+            });
+            let until = now().unwrap().after(Duration::from_millis(200));
+            while keys.wait(&mut calm(), until).unwrap() != KeyEvent::Elapsed {}
+            assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+        });
+    }
+
+    #[test]
+    fn a_deadline_that_has_passed_is_answered_at_once() {
+        let (mut keys, ends) = keys(1);
+        write(&ends[0], &[0; 64]).unwrap();
+        let past = Moment::new(Duration::ZERO);
+        assert_eq!(keys.wait(&mut calm(), past), Ok(KeyEvent::Elapsed));
+    }
+
+    #[test]
+    fn without_inotify_the_list_is_worth_a_look_every_half_second() {
+        let (mut keys, _ends) = keys(1);
+        let start = now().unwrap();
+        let mut hotplug = Hotplug::begin(Path::new("/nonexistent"), start);
+        let until = start.after(Duration::from_secs(5));
+        for _ in 0..2 {
+            assert_eq!(keys.wait(&mut hotplug, until), Ok(KeyEvent::Hotplug));
+        }
+        let taken = start.until(now().unwrap());
+        assert!((1000..1400).contains(&taken.as_millis()), "{taken:?}");
+    }
+
+    // D24.
+    #[test]
+    fn signals_neither_end_a_wait_nor_lengthen_it() {
+        extern "C" fn ignore(_: libc::c_int) {}
+        let handler: extern "C" fn(libc::c_int) = ignore;
+        // SAFETY: the handler does nothing, and no other test uses this signal.
+        unsafe { libc::signal(libc::SIGUSR1, handler as libc::sighandler_t) };
+        // SAFETY: it only answers the number of this thread.
+        let waiting = unsafe { libc::pthread_self() };
+        let (mut keys, ends) = keys(1);
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                while start.elapsed() < Duration::from_millis(250) {
+                    // SAFETY: the thread waits for this one to end before it ends itself.
+                    unsafe { libc::pthread_kill(waiting, libc::SIGUSR1) };
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            assert_eq!(wait(&mut keys, 200), KeyEvent::Elapsed);
+            let taken = start.elapsed().as_millis();
+            assert!((200..400).contains(&taken), "{taken} ms");
+            write(&ends[0], &[3; 64]).unwrap();
+            assert_eq!(wait(&mut keys, 1000), KeyEvent::Report(KeyId(0), [3; 64]));
+        });
+    }
+}

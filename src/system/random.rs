@@ -26,8 +26,6 @@ pub fn fill(buffer: &mut [u8]) -> Result<(), Fault> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
-
     use super::*;
 
     #[test]

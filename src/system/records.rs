@@ -19,7 +19,8 @@ use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
 use crate::clock;
 use crate::descriptors::{create_at, open_at};
-use crate::files::{Places, failed, record_name};
+use crate::files::{Places, record_name};
+use crate::walk::failed;
 
 /// What writers lock. Not the directory: everybody may open that, and so lock it for ever.
 const LOCK: &str = ".lock";
@@ -163,8 +164,6 @@ fn number(error: io::Error) -> Errno {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
-
     use std::fs;
     use std::os::unix::fs::MetadataExt;
 

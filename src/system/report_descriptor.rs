@@ -113,8 +113,6 @@ impl Item {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    #![expect(clippy::indexing_slicing, reason = "the positions are those of constants")]
-
     use super::*;
 
     /// What keys on the market answer.

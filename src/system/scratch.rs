@@ -1,7 +1,5 @@
 //! Directories for tests, in the directory that the tests were built in.
 
-#![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
-
 use std::fs::{create_dir_all, remove_dir_all, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -2,3 +2,4 @@
 
 pub mod key;
 pub mod sim;
+pub mod socket_keys;

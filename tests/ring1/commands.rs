@@ -88,7 +88,7 @@ fn given_a_foreign_sole_key_then_the_user_is_told_and_the_right_one_may_follow()
         let behaviour =
             Behaviour { foreign_waits: waits, foreign_status: status, ..Behaviour::default() };
         let (foreign, seen) = soft_key(&[Secret::new(2, 64)], behaviour);
-        let (own, _) = soft_key(&[mine.clone()], Behaviour::default());
+        let (own, _) = soft_key(std::slice::from_ref(&mine), Behaviour::default());
         let mut keys = SimKeys::with(foreign);
         let right = keys.add(own);
         keys.plug_after(right, Duration::from_secs(5));
@@ -123,7 +123,7 @@ fn given_only_a_foreign_key_then_denied_when_the_time_for_another_is_over() {
 fn given_several_keys_then_only_the_accounts_own_blinks() {
     let mine = Secret::new(1, 64);
     let (first, first_seen) = soft_key(&[Secret::new(2, 64)], Behaviour::default());
-    let (second, second_seen) = soft_key(&[mine.clone()], Behaviour::default());
+    let (second, second_seen) = soft_key(std::slice::from_ref(&mine), Behaviour::default());
     let mut keys = SimKeys::with(first);
     keys.add(second);
     let (code, host) = login_of_alice(&[mine.credential()], &mut keys);
@@ -136,7 +136,7 @@ fn given_several_keys_then_only_the_accounts_own_blinks() {
 #[test]
 fn given_no_key_then_the_user_is_asked_to_insert_one_and_it_is_used_when_it_comes() {
     let mine = Secret::new(1, 64);
-    let (key, _) = soft_key(&[mine.clone()], Behaviour::default());
+    let (key, _) = soft_key(std::slice::from_ref(&mine), Behaviour::default());
     let mut keys = SimKeys::with(key);
     keys.plug_after(KeyId(0), Duration::from_secs(20));
     let (code, host) = login_of_alice(&[mine.credential()], &mut keys);
@@ -162,7 +162,7 @@ fn given_credentials_of_two_relying_parties_then_each_is_asked_for_under_its_own
     let mut old = Secret::new(1, 64);
     old.rp_id = "pam://oldhost".to_owned();
     let new = Secret::new(2, 64);
-    let (key, _) = soft_key(&[new.clone()], Behaviour::default());
+    let (key, _) = soft_key(std::slice::from_ref(&new), Behaviour::default());
     let mut keys = SimKeys::with(key);
     let (code, _) = login_of_alice(&[old.credential(), new.credential()], &mut keys);
     assert_eq!(code, 0);
@@ -174,7 +174,7 @@ fn given_credentials_of_two_relying_parties_then_each_is_asked_for_under_its_own
 fn given_a_locked_key_then_it_is_waited_for_three_seconds_and_said() {
     let mine = Secret::new(1, 64);
     for (held, expected) in [(2500, 0), (60_000, 7)] {
-        let (key, _) = soft_key(&[mine.clone()], Behaviour::default());
+        let (key, _) = soft_key(std::slice::from_ref(&mine), Behaviour::default());
         let mut keys = SimKeys::with(key);
         keys.lock(KeyId(0), Duration::from_millis(held));
         let (code, host) = login_of_alice(&[mine.credential()], &mut keys);
@@ -213,7 +213,7 @@ fn given_verification_is_required_then_denied_and_the_key_is_left_alone() {
 #[test]
 fn given_a_conversation_that_fails_then_the_key_is_not_armed() {
     let mine = Secret::new(1, 64);
-    let (key, seen) = soft_key(&[mine.clone()], Behaviour::default());
+    let (key, seen) = soft_key(std::slice::from_ref(&mine), Behaviour::default());
     let mut keys = SimKeys::with(key);
     let (mut machine, mut host) = fidokey_tests::sim::world::world(
         &[mine.credential()],
@@ -231,7 +231,7 @@ fn given_a_conversation_that_fails_then_the_key_is_not_armed() {
 fn given_the_touch_then_nothing_is_sent_or_waited_for_after_it() {
     let secret = Secret::new(1, 64);
     let behaviour = Behaviour { touch: Some(Duration::from_millis(1234)), ..Behaviour::default() };
-    let (key, _) = soft_key(&[secret.clone()], behaviour);
+    let (key, _) = soft_key(std::slice::from_ref(&secret), behaviour);
     let mut keys = SimKeys::with(key);
     let (code, _) = login_of_alice(&[secret.credential()], &mut keys);
     assert_eq!(code, 0);

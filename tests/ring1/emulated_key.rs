@@ -151,15 +151,17 @@ fn given_a_touch_at_once_then_there_is_no_keepalive() {
 }
 
 #[test]
-fn given_a_touch_after_250_ms_then_two_keepalives_come_first() {
+fn given_a_touch_after_250_ms_then_keepalives_come_first() {
     let (client, handle) = plugged(Touch::After(Duration::from_millis(250)));
     let started = Instant::now();
     let (command, payload, keepalives) = client.ask(CBOR, SELECTION);
     assert_eq!((command, payload), (CBOR, vec![0]));
     assert!(started.elapsed() >= Duration::from_millis(250));
-    assert_eq!(keepalives, 2);
+    // Two; one where the machine was busy with something else.
+    assert!((1..=2).contains(&keepalives), "{keepalives} keepalives");
     let selection = &commands(&handle)[1];
-    assert_eq!((selection.keepalives, selection.reports_out), (2, 3));
+    assert_eq!(usize::try_from(selection.keepalives), Ok(keepalives));
+    assert_eq!(selection.reports_out, selection.keepalives + 1);
 }
 
 #[test]

@@ -175,7 +175,8 @@ fn given_a_length_beyond_the_protocol_then_refused_before_anything_is_kept() {
 /// BAR D7: each ends in an error, and the channel is reset, once.
 #[test]
 fn given_packets_out_of_order_then_an_error_and_one_reset_of_the_channel() {
-    let scripts: [fn([u8; 4]) -> Vec<[u8; 64]>; 6] = [
+    type Sends = fn([u8; 4]) -> Vec<[u8; 64]>;
+    let scripts: [Sends; 6] = [
         // wrong from the first
         |c| vec![begins(c, 0x10, 200), continues(c, 1)],
         // repeated
@@ -211,8 +212,8 @@ fn given_a_key_removed_at_any_step_then_the_other_one_still_works() {
     // The steps of a whole login: counted by one that nobody disturbs.
     let steps = Rc::new(Cell::new(0));
     for step in 0.. {
-        let (first, _) = soft_key(&[secret.clone()], Behaviour::default());
-        let (second, _) = soft_key(&[secret.clone()], Behaviour::default());
+        let (first, _) = soft_key(std::slice::from_ref(&secret), Behaviour::default());
+        let (second, _) = soft_key(std::slice::from_ref(&secret), Behaviour::default());
         let mut keys = SimKeys::with(first);
         let other = keys.add(second);
         keys.plug_after(other, 5 * SECOND);
@@ -233,7 +234,7 @@ fn given_a_key_removed_at_any_step_then_the_other_one_still_works() {
 fn given_the_only_key_removed_at_any_step_then_denied_within_the_bound() {
     let secret = Secret::new(1, 64);
     for step in 0..8 {
-        let (key, _) = soft_key(&[secret.clone()], Behaviour::default());
+        let (key, _) = soft_key(std::slice::from_ref(&secret), Behaviour::default());
         let mut keys = SimKeys::with(key);
         keys.remove_at(KeyId(0), step);
         let (code, host) = login_of_alice(&[secret.credential()], &mut keys);
@@ -251,7 +252,7 @@ fn given_a_failing_system_call_anywhere_then_system_err() {
     let fault = fidokey_core::ports::Fault { call: "ppoll", errno: 12 };
     for call in 1.. {
         let secret = Secret::new(1, 64);
-        let (key, _) = soft_key(&[secret.clone()], Behaviour::default());
+        let (key, _) = soft_key(std::slice::from_ref(&secret), Behaviour::default());
         let mut keys = SimKeys::with(key);
         keys.fault = Some((call, fault));
         let (code, host) = login_of_alice(&[secret.credential()], &mut keys);
@@ -270,7 +271,7 @@ fn given_a_key_busy_with_another_channel_then_it_is_asked_again_for_three_second
     for (refusals, expected) in [(5, (0, "verified")), (1000, (7, "key_busy"))] {
         let left = Rc::new(Cell::new(refusals));
         let secret = Secret::new(1, 64);
-        let (own, _) = soft_key(&[secret.clone()], Behaviour::default());
+        let (own, _) = soft_key(std::slice::from_ref(&secret), Behaviour::default());
         let mut keys = SimKeys::with(Busy { own, left: Rc::clone(&left), queued: None });
         let (code, host) = login_of_alice(&[secret.credential()], &mut keys);
         assert_eq!((code, reason(&host)), expected);

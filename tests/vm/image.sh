@@ -2,6 +2,8 @@
 # Builds the virtual machine's root file system, kernel and initramfs, once per version of this
 # script, and prints the directory that holds them. Nothing of ours is in there.
 set -euo pipefail
+# The answer is the only thing on standard output.
+exec 3>&1 >&2
 
 here=$(dirname "$(readlink -f "$0")")
 checkout=$(readlink -f "$here/../..")
@@ -16,7 +18,7 @@ boot_modules=(virtio_pci virtio_blk crc32c_generic ext4)
 root_modules=(uhid hid-generic)
 
 die() {
-    echo "image.sh: $*" >&2
+    echo "image.sh: $*"
     exit 1
 }
 
@@ -30,11 +32,22 @@ PATH=$PATH:/sbin:/usr/sbin
 key=$(sha256sum "$(readlink -f "$0")" | cut -c 1-12)
 image=$checkout/.cache/vm/$key
 if [ -e "$image/complete" ]; then
-    echo "$image"
+    echo "$image" >&3
+    exit 0
+fi
+
+# Another run may be building it.
+mkdir -p "$checkout/.cache/vm"
+exec 9>"$checkout/.cache/vm/lock"
+flock 9
+if [ -e "$image/complete" ]; then
+    echo "$image" >&3
     exit 0
 fi
 
 started=$SECONDS
+# Images of other versions of this script.
+find "$checkout/.cache/vm" -mindepth 1 -maxdepth 1 -type d -regex '.*/[0-9a-f]*' -exec rm -rf {} +
 rm -rf "$image"
 mkdir -p "$image"
 work=$(mktemp -d "$checkout/.cache/vm/work.XXXXXX")
@@ -44,7 +57,7 @@ trap 'rm -rf "$work"' EXIT
 # the image can be built wherever packages can be installed. Where apt does not know the suite,
 # mmdebstrap falls back to its own mirror.
 [ -n "$(apt-get indextargets 'Identifier: Packages' "Codename: $suite" 'Origin: Debian')" ] ||
-    apt-get update -q >&2
+    apt-get update -q
 mirrors=$(apt-get indextargets 'Identifier: Packages' 'Origin: Debian' | awk -v suite="$suite" '
     function flush() {
         if (codename == suite || index(codename, suite "-") == 1)
@@ -62,25 +75,28 @@ while IFS= read -r line; do
     apt_options+=(--aptopt="$line")
 done < <(apt-config dump Acquire | grep -iE '::(proxy|verify-|cainfo|check-valid-until|check-date)' || true)
 
-echo "image.sh: building the root file system" >&2
+echo "image.sh: building the root file system"
 root=$work/root
+# The kernel is the suite's too, with the package lists that mmdebstrap has at that moment. It is not
+# installed: a kernel package in a root without an initramfs of its own is only trouble.
+export KERNEL_DIRECTORY=$work
+# shellcheck disable=SC2016 # expanded in the hook
+kernel_hook='export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
+    cd "$KERNEL_DIRECTORY"
+    apt-get download -q -o APT::Sandbox::User=root "$(apt-cache depends --important linux-image-amd64 |
+        sed -n "s/^ *Depends: \(linux-image-[0-9].*-amd64\)\$/\1/p" | head -n 1)"'
+arguments=(--quiet --variant=minbase --include="$packages" "${apt_options[@]}"
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*'
+    --dpkgopt='path-exclude=/usr/share/locale/*' --customize-hook="$kernel_hook" "$suite" "$root")
 if [ -n "$mirrors" ]; then
-    mmdebstrap --quiet --variant=minbase --include="$packages" "${apt_options[@]}" \
-        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-        --dpkgopt='path-exclude=/usr/share/locale/*' \
-        "$suite" "$root" - <<<"$mirrors" >&2
+    mmdebstrap "${arguments[@]}" - <<<"$mirrors"
 else
-    mmdebstrap --quiet --variant=minbase --include="$packages" "${apt_options[@]}" \
-        "$suite" "$root" >&2
+    mmdebstrap "${arguments[@]}"
 fi
 
-echo "image.sh: unpacking the kernel" >&2
-kernel=$(apt-cache depends --important linux-image-amd64 |
-    sed -n 's/^ *Depends: \(linux-image-[0-9].*-amd64\)$/\1/p' | head -n 1)
-[ -n "$kernel" ] || die "apt does not know linux-image-amd64"
-version=${kernel#linux-image-}
-(cd "$work" && apt-get download -q -o APT::Sandbox::User=root "$kernel" >&2)
-dpkg-deb --extract "$work/$kernel"_*.deb "$work/kernel"
+echo "image.sh: unpacking the kernel"
+dpkg-deb --extract "$work"/linux-image-*.deb "$work/kernel"
+version=$(basename "$work"/kernel/lib/modules/*)
 modules=$work/kernel/lib/modules/$version
 depmod -b "$work/kernel" "$version"
 
@@ -132,11 +148,11 @@ done
 cp "$modules"/modules.{builtin,builtin.modinfo,order} "$root/lib/modules/$version/"
 depmod -b "$root" "$version"
 
-echo "image.sh: writing the disk" >&2
+echo "image.sh: writing the disk"
 rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
 kilobytes=$(du -sk "$root" | cut -f 1)
-mke2fs -q -t ext4 -d "$root" -L root "$image/root.img" $((kilobytes * 5 / 4 + 131072))k
+mke2fs -q -t ext4 -d "$root" -L root "$image/root.img" $((kilobytes * 5 / 4 + 131072))k >/dev/null
 echo "$version" >"$image/kernel-version"
 touch "$image/complete"
-echo "image.sh: built in $((SECONDS - started)) s (Linux $version)" >&2
-echo "$image"
+echo "image.sh: built in $((SECONDS - started)) s (Linux $version)"
+echo "$image" >&3

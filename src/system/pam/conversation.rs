@@ -85,3 +85,125 @@ fn wipe(text: *mut libc::c_char) {
     let bytes = unsafe { std::slice::from_raw_parts_mut(text.cast::<u8>(), length) };
     bytes.zeroize();
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::ffi::{c_char, c_int, c_void};
+
+    /// What a program answers, and what it was shown.
+    pub(crate) struct Script {
+        pub(crate) code: c_int,
+        /// No array of responses; else the reply in it, if any.
+        pub(crate) answer: Option<Option<Vec<u8>>>,
+        /// What is left in the place for the responses by a failure.
+        left_behind: *mut Response,
+        pub(crate) shown: Vec<(c_int, c_int, Vec<u8>)>,
+    }
+
+    impl Script {
+        pub(crate) fn new(code: c_int, answer: Option<Option<&[u8]>>) -> Self {
+            let answer = answer.map(|reply| reply.map(<[u8]>::to_vec));
+            Self { code, answer, left_behind: ptr::null_mut(), shown: Vec::new() }
+        }
+
+        pub(crate) fn conversation(&mut self) -> Conversation {
+            Conversation { converse: Some(converse), data: (&raw mut *self).cast() }
+        }
+    }
+
+    /// Memory of `malloc`, as programs hand it to libpam.
+    fn allocate(bytes: &[u8]) -> *mut c_void {
+        // SAFETY: it only takes a number.
+        let place = unsafe { libc::malloc(bytes.len()) };
+        assert!(!place.is_null());
+        // SAFETY: as many bytes were just made, apart from `bytes`.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), place.cast(), bytes.len()) };
+        place
+    }
+
+    unsafe extern "C" fn converse(
+        count: c_int,
+        messages: *mut *const Message,
+        responses: *mut *mut Response,
+        data: *mut c_void,
+    ) -> c_int {
+        // SAFETY: the data is the script of the test, which has no other reference to it now.
+        let script = unsafe { data.cast::<Script>().as_mut() }.unwrap();
+        // SAFETY: there is at least one message.
+        let message = unsafe { messages.read() };
+        // SAFETY: the message is valid during the call.
+        let message = unsafe { message.as_ref() }.unwrap();
+        // SAFETY: its text ends in NUL.
+        let text = unsafe { CStr::from_ptr(message.text) };
+        script.shown.push((count, message.style, text.to_bytes().to_vec()));
+        if script.code != DONE {
+            // SAFETY: the caller has a place for the pointer.
+            unsafe { responses.write(script.left_behind) };
+            return script.code;
+        }
+        if let Some(reply) = &script.answer {
+            let reply: *mut c_char = reply.as_ref().map_or(ptr::null_mut(), |reply| {
+                allocate(&[reply.as_slice(), b"\0"].concat()).cast()
+            });
+            let array = allocate(&[0; size_of::<Response>()]).cast::<Response>();
+            // SAFETY: the array has room for one response, and malloc aligns for every type.
+            unsafe { array.write(Response { reply, unused: 0 }) };
+            // SAFETY: the caller has a place for the pointer.
+            unsafe { responses.write(array) };
+        }
+        DONE
+    }
+
+    // X13.
+    #[test]
+    fn whatever_a_program_replies_to_a_message_is_accepted_and_thrown_away() {
+        let large = vec![b'x'; 1024 * 1024];
+        let answers: [Option<Option<&[u8]>>; 6] =
+            [None, Some(None), Some(Some(b"")), Some(Some(b"typed")), Some(Some(&large)), {
+                Some(Some(b"\xff\xfe\x80"))
+            }];
+        for answer in answers {
+            let mut script = Script::new(DONE, answer);
+            let conversation = script.conversation();
+            assert_eq!(show_through(conversation, "Touch it."), Ok(()));
+            assert_eq!(script.shown, [(1, TEXT_INFO, b"Touch it.".to_vec())]);
+        }
+    }
+
+    // X13.
+    #[test]
+    fn whatever_a_program_fails_with_is_a_failure_of_the_conversation() {
+        // PAM_CONV_ERR, PAM_CONV_AGAIN, one that libpam knows, beyond libpam's, negative.
+        for code in [19, 30, 25, 1000, -1] {
+            let mut script = Script::new(code, None);
+            // No one's memory: to touch it would end the test.
+            script.left_behind = ptr::dangling_mut();
+            let conversation = script.conversation();
+            assert_eq!(show_through(conversation, "Touch it."), Err(ConversationError));
+        }
+        let none = Conversation { converse: None, data: ptr::null_mut() };
+        assert_eq!(show_through(none, "Touch it."), Err(ConversationError));
+    }
+
+    // X14.
+    #[test]
+    fn a_long_text_is_cut_between_characters_and_a_nul_does_not_cut_it() {
+        let long = ["é".repeat(300), "x".repeat(511), "x".repeat(512), "x".repeat(10_000)];
+        let expected = [510, 511, 511, 511];
+        for (text, expected) in long.iter().zip(expected) {
+            let cut = message_text(text).unwrap();
+            assert_eq!(cut.count_bytes(), expected);
+            assert!(text.starts_with(cut.to_str().unwrap()));
+        }
+        assert_eq!(message_text("a\0b").unwrap().as_c_str(), c"a b");
+        assert_eq!(message_text("").unwrap().as_c_str(), c"");
+    }
+
+    #[test]
+    fn a_reply_is_wiped_up_to_its_end() {
+        let mut reply = *b"secret\0kept";
+        wipe(reply.as_mut_ptr().cast());
+        assert_eq!(&reply, b"\0\0\0\0\0\0\0kept");
+    }
+}

@@ -87,3 +87,123 @@ const fn priority(severity: Severity) -> c_int {
         Severity::Warning => libc::LOG_WARNING,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::conversation::tests::Script;
+    use super::super::ffi::{Conversation, DONE};
+    use super::*;
+    use crate::scratch::scratch;
+    use std::ffi::{c_char, c_void};
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+    use std::ptr;
+
+    #[link(name = "pam")]
+    unsafe extern "C" {
+        fn pam_start_confdir(
+            service: *const c_char,
+            user: *const c_char,
+            conversation: *const Conversation,
+            directory: *const c_char,
+            handle: *mut *mut PamHandle,
+        ) -> c_int;
+        fn pam_set_item(handle: *mut PamHandle, item: c_int, value: *const c_void) -> c_int;
+        fn pam_end(handle: *mut PamHandle, status: c_int) -> c_int;
+    }
+
+    const USER: c_int = 2;
+    const TTY: c_int = 3;
+    const RHOST: c_int = 4;
+
+    /// Runs `test` with a handle of the real libpam.
+    fn with_handle(
+        name: &str,
+        user: Option<&CStr>,
+        script: &mut Script,
+        test: impl FnOnce(&mut PamHandle),
+    ) {
+        let directory = scratch(name);
+        fs::write(directory.join("test"), "auth required pam_deny.so\n").unwrap();
+        let directory = CString::new(directory.as_os_str().as_bytes()).unwrap();
+        let conversation = script.conversation();
+        let mut handle = ptr::null_mut();
+        // SAFETY: all strings end in NUL or are null, and libpam copies them and the conversation.
+        let started = unsafe {
+            pam_start_confdir(
+                c"test".as_ptr(),
+                user.map_or(ptr::null(), CStr::as_ptr),
+                &raw const conversation,
+                directory.as_ptr(),
+                &raw mut handle,
+            )
+        };
+        assert_eq!(started, DONE);
+        // SAFETY: pam_start has made the handle.
+        test(unsafe { handle.as_mut() }.unwrap());
+        // SAFETY: the handle is not used after this.
+        unsafe { pam_end(handle, 0) };
+    }
+
+    fn set(handle: &mut PamHandle, item: c_int, value: &CStr) {
+        // SAFETY: the handle is libpam's, which copies the text.
+        assert_eq!(unsafe { pam_set_item(handle, item, value.as_ptr().cast()) }, DONE);
+    }
+
+    // U7 for the item itself: bytes that are no text are not an empty host.
+    #[test]
+    fn the_items_are_copied_and_absent_ones_are_empty() {
+        with_handle("host-items", Some(c"alice"), &mut Script::new(DONE, None), |handle| {
+            set(handle, TTY, c"/dev/tty1");
+            set(handle, RHOST, c"\xff");
+            let origin = PamHost::new(handle).origin();
+            assert_eq!((origin.service.as_str(), origin.tty.as_str()), ("test", "/dev/tty1"));
+            assert_eq!((origin.rhost.as_str(), origin.ruser.as_str()), ("\u{fffd}", ""));
+        });
+    }
+
+    // U6.
+    #[test]
+    fn a_change_of_the_user_is_noticed() {
+        with_handle("host-user", Some(c"alice"), &mut Script::new(DONE, None), |handle| {
+            assert_eq!(PamHost::new(handle).user(), Ok("alice".to_owned()));
+            assert!(PamHost::new(handle).still_means("alice"));
+            assert!(!PamHost::new(handle).still_means("alic"));
+            set(handle, USER, c"bob");
+            assert!(!PamHost::new(handle).still_means("alice"));
+            set(handle, USER, c"\xff");
+            assert_eq!(PamHost::new(handle).user(), Err(UserError::Unknown));
+            assert!(!PamHost::new(handle).still_means("\u{fffd}"));
+        });
+    }
+
+    // X13 for the name.
+    #[test]
+    fn a_name_that_is_not_known_is_asked_for() {
+        let failed = Err(UserError::Conversation);
+        for (mut script, expected) in [
+            (Script::new(DONE, Some(Some(b"carol"))), Ok("carol".to_owned())),
+            (Script::new(DONE, Some(None)), failed.clone()),
+            (Script::new(DONE, None), failed.clone()),
+            (Script::new(19, None), failed.clone()),
+            (Script::new(30, None), failed.clone()),
+            (Script::new(7, None), failed),
+        ] {
+            with_handle("host-asked", None, &mut script, |handle| {
+                assert_eq!(PamHost::new(handle).user(), expected);
+            });
+        }
+    }
+
+    // X13.
+    #[test]
+    fn a_message_reaches_the_program_that_answers_without_an_array() {
+        let mut script = Script::new(DONE, None);
+        with_handle("host-show", Some(c"alice"), &mut script, |handle| {
+            let mut host = PamHost::new(handle);
+            assert_eq!(host.show("Touch your security key."), Ok(()));
+            host.log(Severity::Info, "a line with 100% of \0 everything %s %n");
+        });
+        assert_eq!(script.shown.len(), 1);
+    }
+}

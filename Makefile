@@ -1,0 +1,94 @@
+# Everything that is done with fidokey from its source. `make demo` and `make test` set up what they need.
+#
+#   make          builds what is installed
+#   make demo     a registration and logins in front of your eyes, in a virtual machine
+#   make test     all three rings of tests
+#   make install  as root, after make; nobody's login is different yet
+
+CARGO   ?= cargo
+DESTDIR ?=
+PREFIX  ?= /usr
+# Where libpam looks: Debian's multiarch directory, lib64 where there is one, lib elsewhere.
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+PAMDIR  ?= $(if $(and $(MULTIARCH),$(wildcard $(PREFIX)/lib/$(MULTIARCH))),$(PREFIX)/lib/$(MULTIARCH),$(if $(wildcard $(PREFIX)/lib64),$(PREFIX)/lib64,$(PREFIX)/lib))/security
+BINDIR  ?= $(PREFIX)/bin
+MANDIR  ?= $(PREFIX)/share/man
+DOCDIR  ?= $(PREFIX)/share/doc/fidokey
+ETCDIR  ?= /etc/fidokey
+
+MODULE  := target/release/libpam_fidokey.so
+COMMAND := target/release/fidokey
+STAGE   := target/stage
+
+.PHONY: all build setup demo test ring12 vm lint bar docs install uninstall clean
+
+all: build
+
+# Each alone: built together, the features that one needs would be in the other.
+build:
+	$(CARGO) build --release --locked -p pam_fidokey
+	$(CARGO) build --release --locked -p fidokey
+
+setup:
+	tests/setup.sh
+
+# Where there can be no virtual machine, it says so and shows the same through libpam in process.
+demo: setup build stage
+	tests/demo.sh $(STAGE)
+
+test: setup build ring12 vm
+
+# Rings 1 and 2, and ring 2 again with the module that is shipped.
+ring12:
+	$(CARGO) test --locked --workspace
+	FIDOKEY_SO=$(CURDIR)/$(MODULE) $(CARGO) test --locked -p fidokey-tests --test ring2 -- shipped libpam_never
+
+# Ring 3.
+vm: build stage
+	tests/vm/run.sh --install $(STAGE) peers login
+
+# What `make install` puts somewhere, for the virtual machine.
+.PHONY: stage
+stage: build
+	rm -rf $(STAGE)
+	$(MAKE) --no-print-directory install DESTDIR=$(CURDIR)/$(STAGE)
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items \
+		-p fidokey-core -p fidokey-system -p pam_fidokey -p fidokey -p fidokey-tests
+
+# Which numbered statements have a test.
+bar:
+	tests/bar.sh
+
+docs:
+	$(CARGO) doc --locked --no-deps -p fidokey-core -p fidokey-system
+
+install:
+	@test -f $(MODULE) -a -f $(COMMAND) || { echo "Nothing is built: run make first." >&2; exit 1; }
+	install -d $(DESTDIR)$(PAMDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(DOCDIR)/examples
+	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	install -d -m 755 $(DESTDIR)$(ETCDIR) $(DESTDIR)$(ETCDIR)/users
+	# By rename: a program that has the old module loaded keeps it whole.
+	install -m 644 $(MODULE) $(DESTDIR)$(PAMDIR)/pam_fidokey.so.new
+	mv $(DESTDIR)$(PAMDIR)/pam_fidokey.so.new $(DESTDIR)$(PAMDIR)/pam_fidokey.so
+	install -m 755 $(COMMAND) $(DESTDIR)$(BINDIR)/fidokey
+	install -m 644 packaging/man/fidokey.1 $(DESTDIR)$(MANDIR)/man1/
+	install -m 644 packaging/man/fidokey.conf.5 $(DESTDIR)$(MANDIR)/man5/
+	install -m 644 packaging/man/pam_fidokey.8 $(DESTDIR)$(MANDIR)/man8/
+	install -m 644 README.md DESIGN.md SECURITY.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE $(DESTDIR)$(DOCDIR)/
+	install -m 644 pam.d/README pam.d/sudo $(DESTDIR)$(DOCDIR)/examples/
+
+# Refused while a stack names the module: a line whose module is gone denies everybody.
+uninstall:
+	@if grep -rlE '^[^#]*pam_fidokey\.so' $(DESTDIR)/etc/pam.d 2>/dev/null; then \
+		echo "These files use pam_fidokey.so: take the line out first, or nobody can log in." >&2; exit 1; fi
+	rm -f $(DESTDIR)$(PAMDIR)/pam_fidokey.so $(DESTDIR)$(BINDIR)/fidokey
+	rm -f $(DESTDIR)$(MANDIR)/man1/fidokey.1 $(DESTDIR)$(MANDIR)/man5/fidokey.conf.5 $(DESTDIR)$(MANDIR)/man8/pam_fidokey.8
+	rm -rf $(DESTDIR)$(DOCDIR)
+	@echo "Records and policy stay in $(ETCDIR)."
+
+clean:
+	rm -rf target .cache

@@ -1,0 +1,132 @@
+//! Keys whose wires are sockets: the client's side of an emulated key in this or another process.
+
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Duration;
+
+use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv, send};
+use nix::time::{ClockId, clock_gettime};
+
+/// The keys at these descriptors, which whoever made them keeps open.
+pub struct SocketKeys {
+    wires: Vec<Wire>,
+}
+
+struct Wire {
+    fd: RawFd,
+    open: bool,
+    alive: bool,
+}
+
+impl SocketKeys {
+    /// The keys at these descriptors, in this order.
+    pub fn new(fds: &[RawFd]) -> Self {
+        let wire = |&fd| Wire { fd, open: false, alive: true };
+        Self { wires: fds.iter().map(wire).collect() }
+    }
+
+    fn wire(&mut self, key: KeyId) -> Option<&mut Wire> {
+        self.wires.get_mut(usize::try_from(key.0).ok()?)
+    }
+
+    /// The report or the end that a readable wire has for us.
+    fn read(&mut self, index: usize) -> Option<KeyEvent> {
+        let wire = self.wires.get_mut(index)?;
+        let key = KeyId(u32::try_from(index).ok()?);
+        let mut report = [0; 64];
+        match recv(wire.fd, &mut report, MsgFlags::MSG_DONTWAIT) {
+            Ok(64) => Some(KeyEvent::Report(key, report)),
+            Err(Errno::EAGAIN | Errno::EINTR) => None,
+            _ => {
+                wire.alive = false;
+                wire.open = false;
+                Some(KeyEvent::Gone(key))
+            }
+        }
+    }
+}
+
+impl Keys for SocketKeys {
+    fn now(&mut self) -> Result<Moment, Fault> {
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC)
+            .map_err(|errno| Fault { call: "clock_gettime", errno: errno as i32 })?;
+        Ok(Moment::new(Duration::from(now)))
+    }
+
+    fn plugged(&mut self) -> Result<Vec<KeyId>, Fault> {
+        // An unplugged key shows as an end that hung up.
+        let alive = |wire: &&Wire| {
+            // The descriptor is open for as long as the test keeps it.
+            let fd = borrow(wire.fd);
+            let mut fds = [PollFd::new(fd, PollFlags::empty())];
+            wire.alive && matches!(poll(&mut fds, PollTimeout::ZERO), Ok(0))
+        };
+        let keys = self.wires.iter().enumerate().filter(|(_, wire)| alive(wire));
+        Ok(keys.filter_map(|(index, _)| Some(KeyId(u32::try_from(index).ok()?))).collect())
+    }
+
+    fn open(&mut self, key: KeyId) -> Result<(), OpenError> {
+        match self.wire(key) {
+            Some(wire) if wire.alive => {
+                wire.open = true;
+                Ok(())
+            }
+            _ => Err(OpenError::Gone),
+        }
+    }
+
+    fn send(&mut self, key: KeyId, report: &Report) -> Result<(), Gone> {
+        match self.wire(key) {
+            Some(wire) if wire.open => {
+                send(wire.fd, report, MsgFlags::MSG_NOSIGNAL).map(|_| ()).map_err(|_| Gone)
+            }
+            _ => Err(Gone),
+        }
+    }
+
+    fn wait(&mut self, until: Moment) -> Result<KeyEvent, Fault> {
+        loop {
+            let now = self.now()?;
+            if now >= until {
+                return Ok(KeyEvent::Elapsed);
+            }
+            let watched: Vec<usize> =
+                (0..self.wires.len()).filter(|&index| self.wires[index].open).collect();
+            let mut fds: Vec<PollFd<'_>> = watched
+                .iter()
+                .map(|&index| PollFd::new(borrow(self.wires[index].fd), PollFlags::POLLIN))
+                .collect();
+            let left = PollTimeout::try_from(now.until(until).min(Duration::from_secs(60)))
+                .unwrap_or(PollTimeout::MAX);
+            match poll(&mut fds, left) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Fault { call: "poll", errno: errno as i32 }),
+            }
+            let ready = watched
+                .iter()
+                .zip(&fds)
+                .find(|(_, fd)| fd.revents().is_none_or(|flags| !flags.is_empty()))
+                .map(|(&index, _)| index);
+            if let Some(event) = ready.and_then(|index| self.read(index)) {
+                return Ok(event);
+            }
+        }
+    }
+
+    fn close(&mut self, key: KeyId) {
+        if let Some(wire) = self.wire(key) {
+            wire.open = false;
+        }
+    }
+}
+
+/// The descriptor of a test's own key.
+fn borrow(fd: RawFd) -> BorrowedFd<'static> {
+    #[expect(unsafe_code, reason = "a descriptor that crosses a process has only a number")]
+    // SAFETY: the test holds the descriptor open for as long as it uses the keys.
+    unsafe {
+        BorrowedFd::borrow_raw(fd)
+    }
+}

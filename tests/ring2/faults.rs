@@ -1,0 +1,90 @@
+//! A machine that fails: panics at every port, randomness that does not come.
+
+use std::time::Duration;
+
+use fidokey_tests::key::{EmulatedKey, Touch};
+
+use crate::stage::{Stage, account, commands};
+
+/// BAR X4: a panic at every call of every port is ABORT, prints nothing (every run asserts that) and reads
+/// no file for a backtrace; the key is cancelled and usable afterwards.
+#[test]
+fn given_a_panic_at_any_call_then_abort_and_the_key_is_idle() {
+    let (mut stage, handle) = Stage::enrolled(&EmulatedKey::new(41));
+    let mut calls = 0;
+    for call in 1.. {
+        stage.arguments(&[&format!("virtual:panic={call}")]);
+        let code = stage.run(&["authenticate"]).code("authenticate");
+        assert!(!handle.is_asking(), "call {call}");
+        if code == 0 {
+            break;
+        }
+        assert_eq!(code, 26, "call {call}");
+        calls = call;
+    }
+    assert!(calls > 20, "{calls}");
+    stage.arguments(&[]);
+    assert_eq!(stage.run(&["authenticate"]).code("authenticate"), 0);
+}
+
+/// BAR X4: armed and waiting for a touch when it panics: cancelled, whatever call it was, but for the one
+/// that sends the CANCEL.
+#[test]
+fn given_a_panic_while_the_key_blinks_then_it_is_cancelled() {
+    let (mut stage, handle) = Stage::enrolled(&EmulatedKey::new(42));
+    let (mut cancelled, mut left_blinking) = (0, 0);
+    for call in 20..60 {
+        handle.set_touch(Touch::Never);
+        handle.clear_transcript();
+        stage.arguments(&[&format!("virtual:panic={call}")]);
+        let code = stage.run(&["authenticate"]).code("authenticate");
+        assert!([7, 26].contains(&code));
+        let commands = commands(&handle);
+        if handle.is_asking() {
+            assert!(!commands.contains(&"CANCEL".to_owned()), "call {call}: {commands:?}");
+            left_blinking += 1;
+            handle.set_touch(Touch::AtOnce);
+            while handle.is_asking() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        cancelled += u32::from(code == 26 && commands.ends_with(&["CANCEL".to_owned()]));
+    }
+    assert!(cancelled > 0);
+    assert!(left_blinking <= 1, "{left_blinking}");
+}
+
+/// BAR C2: no randomness, no login, and no other source; BAR X4: a backtrace would open files.
+#[test]
+fn given_no_randomness_then_system_err_and_no_other_source_is_opened() {
+    let (stage, handle) = Stage::enrolled(&EmulatedKey::new(43));
+    for inject in ["error=ENOSYS", "error=EAGAIN", "error=EPERM", "retval=16", "retval=0"] {
+        handle.clear_transcript();
+        let trace = stage.directory.join("trace");
+        std::fs::write(&trace, "").unwrap();
+        if nix::unistd::geteuid().is_root() {
+            nix::unistd::chown(&trace, Some(account().uid.into()), None).unwrap();
+        }
+        let inject = format!("inject=getrandom:{inject}");
+        let before = [
+            "strace",
+            "-f",
+            "-o",
+            trace.to_str().unwrap(),
+            "-e",
+            "trace=%file,getrandom",
+            "-e",
+            &inject,
+        ];
+        let outcome = stage.run_under(&before, &[stage.line("required")], &["authenticate"]);
+        assert_eq!(outcome.code("authenticate"), 4, "{inject}");
+        assert_eq!(
+            outcome.shown(),
+            ["Security key login is not available. Ask your administrator."]
+        );
+        let calls = std::fs::read_to_string(&trace).unwrap();
+        assert!(calls.contains("INJECTED"), "{calls}");
+        assert!(!calls.contains("random\""), "another source: {calls}");
+        assert!(!commands(&handle).iter().any(|command| command == "getAssertion"));
+    }
+}

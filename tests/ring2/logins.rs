@@ -1,0 +1,150 @@
+//! Logins through libpam with a key that others have written.
+
+use std::time::{Duration, Instant};
+
+use fidokey_tests::key::{EmulatedKey, Touch};
+
+use crate::stage::{Stage, commands, shipped_module};
+
+#[test]
+fn given_a_registered_key_and_a_touch_then_granted_with_two_commands() {
+    let key = EmulatedKey::new(1).touch(Touch::After(Duration::from_millis(150)));
+    let (stage, handle) = Stage::enrolled(&key);
+    let outcome = stage.run(&["authenticate", "setcred:2"]);
+    assert_eq!((outcome.code("authenticate"), outcome.code("setcred")), (0, 0));
+    assert_eq!(outcome.shown(), ["Touch your security key (fidokey-test)."]);
+    // Nothing after the touch.
+    assert_eq!(commands(&handle), ["INIT", "getAssertion", "touch"]);
+}
+
+/// A registration is INIT, getInfo, makeCredential and the login that proves it.
+#[test]
+fn given_a_registration_then_its_commands_are_four_and_its_touches_two() {
+    let key = EmulatedKey::new(2);
+    let (_stage, handle) = Stage::enrolled(&key);
+    // The transcript was cleared at the end of it; the touches were counted.
+    assert_eq!(handle.touches(), 2);
+}
+
+#[test]
+fn given_another_key_then_denied_and_said() {
+    let (mut stage, own) = Stage::enrolled(&EmulatedKey::new(3));
+    own.unplug();
+    let (client, handle) = EmulatedKey::new(4).plug().unwrap();
+    stage.replace_key(client);
+    let outcome = stage.run(&["authenticate"]);
+    assert_eq!(outcome.code("authenticate"), 7);
+    assert_eq!(
+        outcome.shown(),
+        [
+            "Touch your security key (fidokey-test).",
+            "This key is not registered for nobody.",
+            "Timed out waiting for the security key."
+        ]
+    );
+    assert_eq!(handle.touches(), 0);
+}
+
+/// The key stops blinking, and the next login finds it idle.
+#[test]
+fn given_no_touch_then_denied_within_the_bound_and_the_key_is_usable_at_once() {
+    let (stage, handle) = Stage::enrolled(&EmulatedKey::new(5));
+    handle.set_touch(Touch::Never);
+    let start = Instant::now();
+    let outcome = stage.run(&["authenticate"]);
+    assert!(start.elapsed() < Duration::from_secs(10));
+    assert_eq!(outcome.code("authenticate"), 7);
+    assert_eq!(outcome.shown()[1..], ["Timed out waiting for the security key."]);
+    assert_eq!(commands(&handle), ["INIT", "getAssertion", "CANCEL"]);
+    assert!(!handle.is_asking());
+    handle.set_touch(Touch::AtOnce);
+    assert_eq!(stage.run(&["authenticate"]).code("authenticate"), 0);
+}
+
+#[test]
+fn given_a_key_that_is_unplugged_during_the_wait_then_denied_within_the_bound() {
+    let (stage, handle) = Stage::enrolled(&EmulatedKey::new(6));
+    handle.set_touch(Touch::Never);
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !handle.is_asking() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            handle.unplug();
+        });
+        stage.run(&["authenticate"])
+    });
+    assert_eq!(outcome.code("authenticate"), 7);
+    assert_eq!(
+        outcome.shown(),
+        [
+            "Touch your security key (fidokey-test).",
+            "Insert your security key.",
+            "Timed out waiting for the security key."
+        ]
+    );
+}
+
+#[test]
+fn given_no_key_then_denied() {
+    let (mut stage, handle) = Stage::enrolled(&EmulatedKey::new(7));
+    handle.unplug();
+    stage.forget_key();
+    let outcome = stage.run(&["authenticate"]);
+    assert_eq!(outcome.code("authenticate"), 7);
+    assert_eq!(
+        outcome.shown(),
+        ["Insert your security key.", "Timed out waiting for the security key."]
+    );
+}
+
+/// Policy: an account without a record is left to the rest of the stack, and only where that is said.
+#[test]
+fn given_no_record_then_the_policy_decides() {
+    let stage = Stage::bare();
+    let permit = "auth required pam_permit.so".to_owned();
+    let lines = [stage.line("[success=ok ignore=ignore default=die]"), permit];
+    assert_eq!(stage.run_stack(&lines, &["authenticate"]).code("authenticate"), 0);
+    // Alone there is nothing to leave it to.
+    assert_eq!(stage.run(&["authenticate"]).code("authenticate"), 6);
+    stage.config("schema = 1\n[default]\nmode = \"second-factor\"\nunenrolled = \"deny\"\n");
+    assert_eq!(stage.run_stack(&lines, &["authenticate"]).code("authenticate"), 7);
+}
+
+#[test]
+fn given_a_remote_host_then_denied_before_anything_blinks() {
+    let (stage, handle) = Stage::enrolled(&EmulatedKey::new(8));
+    for host in ["10.0.0.1", "localhost", "::1", " ", "0"] {
+        let outcome = stage.run(&[&format!("item:4={host}"), "authenticate"]);
+        assert_eq!(outcome.code("authenticate"), 6);
+        assert_eq!(outcome.shown(), ["Security key login is not allowed from a remote session."]);
+    }
+    assert!(commands(&handle).is_empty());
+}
+
+/// The host means another user at the end than at the beginning.
+#[test]
+fn given_a_user_that_changes_during_the_conversation_then_denied() {
+    let (stage, _handle) = Stage::enrolled(&EmulatedKey::new(9));
+    let outcome = stage.run(&["conv:traitor", "authenticate"]);
+    assert_eq!(outcome.code("authenticate"), 7);
+}
+
+/// The module that is shipped, loaded as an ordinary user: there is no record directory and no key here.
+#[test]
+fn given_the_shipped_module_on_a_machine_without_records_then_denied() {
+    let stage = Stage::bare();
+    for mode in ["second-factor", "alternative touch_only_alternative=true"] {
+        let line = format!("auth required {} mode={mode}", shipped_module().display());
+        let outcome = stage.run_stack(&[line], &["authenticate"]);
+        let code = outcome.code("authenticate");
+        assert!([7, 9].contains(&code), "{code}");
+    }
+    // Its own and the virtual one beside each other in one process.
+    let lines = [
+        format!("auth optional {} mode=second-factor", shipped_module().display()),
+        stage.line("optional"),
+        "auth required pam_permit.so".to_owned(),
+    ];
+    assert_eq!(stage.run_stack(&lines, &["authenticate", "authenticate"]).code("authenticate"), 0);
+}

@@ -1,0 +1,11 @@
+//! Ring 2: real libpam, without privileges and without touching `/etc`. Both modules are loaded by it: the
+//! virtual one (the same code with an emulated key) and the one that is shipped (which finds no key here).
+
+mod conversation;
+mod demo;
+mod entry;
+mod faults;
+mod files;
+mod logins;
+mod setcred;
+mod stage;

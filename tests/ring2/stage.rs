@@ -1,0 +1,246 @@
+//! A directory with a PAM service, a policy and a record, and a program that logs in there.
+
+use std::fs;
+use std::io::Read as _;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use fidokey_core::credential::{AccountName, KeyName, RpId};
+use fidokey_core::enroll::{Enrollment, enroll};
+use fidokey_core::ports::{Account, Machine as _};
+use fidokey_core::record::Record;
+use fidokey_system::files::Places;
+use fidokey_system::machine::System;
+use fidokey_tests::key::{EmulatedKey, KeyHandle, What};
+use fidokey_tests::sim::world::{SECOND_FACTOR, world};
+use fidokey_tests::socket_keys::SocketKeys;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
+/// The account of every test: there on every system, and nobody's.
+pub(crate) const USER: &str = "nobody";
+
+/// A stage is beneath the target directory: every directory above it must be the owner's or root's.
+pub(crate) struct Stage {
+    pub(crate) directory: PathBuf,
+    /// The client's end of the key, open in every child.
+    key: Option<OwnedFd>,
+    extra: Vec<String>,
+}
+
+/// What came of a run of the bare application.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The lines of its report.
+    pub(crate) report: Vec<String>,
+}
+
+impl Outcome {
+    /// The code of the first `authenticate`, and so on.
+    #[track_caller]
+    pub(crate) fn code(&self, verb: &str) -> i32 {
+        let prefix = format!("{verb}=");
+        let code = self.report.iter().find_map(|line| line.strip_prefix(&prefix));
+        code.unwrap_or_else(|| panic!("no {verb} in {:?}", self.report)).parse().unwrap()
+    }
+
+    /// What the user was shown.
+    pub(crate) fn shown(&self) -> Vec<&str> {
+        let text = |line: &'_ String| line.starts_with("message");
+        self.report
+            .iter()
+            .filter(|line| text(line))
+            .map(|line| line.split_once("text=").unwrap().1)
+            .collect()
+    }
+}
+
+impl Stage {
+    /// A stage without a key and without a record, with a policy for a second factor that waits briefly.
+    pub(crate) fn bare() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ring2-{}-{number}", std::process::id());
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(directory.join("etc/fidokey/users")).unwrap();
+        fs::create_dir_all(directory.join("pam.d")).unwrap();
+        let stage = Self { directory, key: None, extra: Vec::new() };
+        stage.config(&format!("{SECOND_FACTOR}wait_for_key = \"1s\"\ntouch = \"1s\"\n"));
+        stage
+    }
+
+    /// The same with an emulated key plugged in, whose credential is the account's.
+    pub(crate) fn enrolled(key: &EmulatedKey) -> (Self, KeyHandle) {
+        let mut stage = Self::bare();
+        let (client, handle) = key.plug().unwrap();
+        let fd = client.as_raw_fd();
+        let account = account();
+        let (_, mut host) = world(&[], SECOND_FACTOR);
+        let enrollment = Enrollment {
+            account: &account,
+            existing: &[],
+            name: &KeyName::new("Blue key").unwrap(),
+            rp_id: &RpId::default(),
+            patience: Duration::from_secs(10),
+            added: "2026-11-23T10:00:00Z",
+            added_by: "root",
+        };
+        let mut machine = System::new(Places::system());
+        let credential =
+            enroll(&mut machine, &mut host, &mut SocketKeys::new(&[fd]), &enrollment).unwrap();
+        let record = Record { user: account.name, uid: account.uid, credentials: vec![credential] };
+        stage.record(&record.to_toml());
+        stage.key = Some(client);
+        handle.clear_transcript();
+        (stage, handle)
+    }
+
+    /// Writes the policy.
+    pub(crate) fn config(&self, text: &str) {
+        fs::write(self.directory.join("etc/fidokey/config.toml"), text).unwrap();
+    }
+
+    /// The path of the account's record.
+    pub(crate) fn record_path(&self) -> PathBuf {
+        self.directory.join(format!("etc/fidokey/users/{}.toml", account().uid))
+    }
+
+    /// Writes the account's record.
+    pub(crate) fn record(&self, text: &str) {
+        fs::write(self.record_path(), text).unwrap();
+    }
+
+    /// More arguments on the virtual module's line.
+    pub(crate) fn arguments(&mut self, arguments: &[&str]) {
+        self.extra = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    }
+
+    /// The auth line of the virtual module.
+    pub(crate) fn line(&self, control: &str) -> String {
+        let module = virtual_module();
+        let mut line = format!("auth {control} {} ", module.display());
+        line += &format!("virtual:root={} ", self.directory.display());
+        if let Some(key) = &self.key {
+            line += &format!("virtual:key={} ", key.as_raw_fd());
+        }
+        line + &self.extra.join(" ")
+    }
+
+    /// Runs the application with the virtual module alone in the stack.
+    pub(crate) fn run(&self, words: &[&str]) -> Outcome {
+        self.run_stack(&[self.line("required")], words)
+    }
+
+    /// Runs the application with these lines as its stack.
+    pub(crate) fn run_stack(&self, lines: &[String], words: &[&str]) -> Outcome {
+        self.run_under(&[], lines, words)
+    }
+
+    /// The same, started by another program with these words before ours. Whatever is run here, the standard
+    /// streams stay untouched (BAR INV-6): that is asserted for every single run of this ring.
+    pub(crate) fn run_under(&self, before: &[&str], lines: &[String], words: &[&str]) -> Outcome {
+        let service = self.directory.join("pam.d/fidokey-test");
+        fs::write(&service, lines.join("\n") + "\n").unwrap();
+        let report = self.directory.join("report");
+        let _ = fs::remove_file(&report);
+        let host = env!("CARGO_BIN_EXE_pam-host");
+        let mut command = match before {
+            [] => Command::new(host),
+            [program, rest @ ..] => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(host);
+                command
+            }
+        };
+        let (stdin, mut other_end) = UnixStream::pair().unwrap();
+        command
+            .arg(&report)
+            .arg(self.directory.join("pam.d"))
+            .args(["fidokey-test", USER])
+            .args(words)
+            .stdin(Stdio::from(OwnedFd::from(stdin)))
+            // Whatever the caller of sudo may have set.
+            .env("RUST_BACKTRACE", "full")
+            .env("FIDO_DEBUG", "1")
+            .env("RUST_LOG", "trace");
+        if nix::unistd::geteuid().is_root() {
+            // As an ordinary user, where the tests have the choice.
+            fs::write(&report, "").unwrap();
+            let uid = account().uid;
+            nix::unistd::chown(&report, Some(uid.into()), None).unwrap();
+            command.uid(uid).gid(uid);
+        }
+        if let Some(key) = &self.key {
+            // Left open in children.
+            fcntl(key.as_fd(), FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+        }
+        let output = command.output().unwrap();
+        // The command holds the other stdin; without it reading would not end.
+        drop(command);
+        let mut written = Vec::new();
+        other_end.read_to_end(&mut written).unwrap();
+        let text = fs::read_to_string(&report).unwrap_or_default();
+        let streams = [&written, &output.stdout, &output.stderr]
+            .map(|stream| String::from_utf8_lossy(stream).into_owned());
+        assert_eq!(streams, ["", "", ""], "something was written; the report: {text}");
+        assert!(output.status.success(), "{}; the report: {text}", output.status);
+        Outcome { report: text.lines().map(str::to_owned).collect() }
+    }
+
+    /// Another key instead of the one that is there.
+    pub(crate) fn replace_key(&mut self, client: OwnedFd) {
+        self.key = Some(client);
+    }
+
+    /// No key any more.
+    pub(crate) fn forget_key(&mut self) {
+        self.key = None;
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+/// The account of the tests as this machine has it.
+pub(crate) fn account() -> Account {
+    let mut machine = System::new(Places::system());
+    machine.account(&AccountName::new(USER).unwrap()).unwrap().unwrap()
+}
+
+/// The virtual module that was built with these tests: beside the test program, never a copy further up,
+/// which may be an old one.
+pub(crate) fn virtual_module() -> PathBuf {
+    beside("libfidokey_virtual.so")
+}
+
+/// The module that is shipped: the one that was packaged, where `FIDOKEY_SO` names it.
+pub(crate) fn shipped_module() -> PathBuf {
+    std::env::var_os("FIDOKEY_SO").map_or_else(|| beside("libpam_fidokey.so"), PathBuf::from)
+}
+
+fn beside(name: &str) -> PathBuf {
+    let path = std::env::current_exe().unwrap().parent().unwrap().join(name);
+    assert!(path.is_file(), "{} was not built", path.display());
+    path
+}
+
+/// The commands that a key received, in words.
+pub(crate) fn commands(key: &KeyHandle) -> Vec<String> {
+    let word = |what: &What| match what {
+        What::Touch => "touch".to_owned(),
+        What::Command(command) => {
+            command.to_string().split(' ').nth(1).unwrap_or_default().to_owned()
+        }
+    };
+    key.transcript().iter().map(|entry| word(&entry.what)).collect()
+}

@@ -1,0 +1,125 @@
+//! `libfidokey_virtual.so`: the shipped module's code, with three things of its own: the key is a socket,
+//! the files are beneath a directory of the test, and any call of a port can be made to panic.
+//!
+//! Its own arguments begin with `virtual:` and are taken away before the login sees the others:
+//! `virtual:root=DIR`, `virtual:key=FD` (no key where absent), `virtual:panic=N`.
+
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::ffi::CStr;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+
+use fidokey_core::credential::{AccountName, Uid};
+use fidokey_core::ports::{
+    Account, ConversationError, Fault, FileError, Gone, Hedge, Host, KeyEvent, KeyId, Keys,
+    Machine, Moment, OpenError, Origin, Report, Severity, UserError,
+};
+use fidokey_core::verdict::Answer;
+use fidokey_system::files::Places;
+use fidokey_system::machine::System;
+use fidokey_system::pam::{PamHandle, PamHost};
+use fidokey_tests::socket_keys::SocketKeys;
+
+fidokey_system::export!(authenticate);
+
+fn authenticate(handle: &mut PamHandle, arguments: &[&CStr]) -> Answer {
+    let (own, arguments): (Vec<&[u8]>, Vec<&[u8]>) = arguments
+        .iter()
+        .map(|argument| argument.to_bytes())
+        .partition(|argument| argument.starts_with(b"virtual:"));
+    let value = |key: &str| {
+        own.iter().find_map(|argument| {
+            std::str::from_utf8(argument).ok()?.strip_prefix("virtual:")?.strip_prefix(key)
+        })
+    };
+    let root = PathBuf::from(value("root=").unwrap_or("/nonexistent"));
+    let owner = std::fs::metadata(&root).map_or(0, |metadata| metadata.uid());
+    let key = value("key=").and_then(|fd| fd.parse().ok());
+    let counter = Cell::new(0);
+    let calls = Calls {
+        counter: &counter,
+        panic_at: value("panic=").and_then(|number| number.parse().ok()),
+    };
+    let mut machine = FailPoints(System::new(Places { root, owner, ..Places::system() }), calls);
+    let mut host = FailPoints(PamHost::new(handle), calls);
+    let mut keys = FailPoints(SocketKeys::new(key.as_slice()), calls);
+    fidokey_core::login::login(&mut machine, &mut host, &mut keys, &arguments)
+}
+
+/// The calls of all ports, and the one that panics.
+#[derive(Clone, Copy)]
+struct Calls<'c> {
+    counter: &'c Cell<u64>,
+    panic_at: Option<u64>,
+}
+
+/// A port each of whose calls may panic.
+struct FailPoints<'c, P>(P, Calls<'c>);
+
+impl<P> FailPoints<'_, P> {
+    fn call(&mut self) -> &mut P {
+        let calls = &self.1;
+        calls.counter.set(calls.counter.get() + 1);
+        assert!(calls.panic_at != Some(calls.counter.get()), "a panic on purpose");
+        &mut self.0
+    }
+}
+
+impl<M: Machine> Machine for FailPoints<'_, M> {
+    fn fill_random(&mut self, buffer: &mut [u8]) -> Result<(), Fault> {
+        self.call().fill_random(buffer)
+    }
+    fn hedge(&mut self) -> Result<Hedge, Fault> {
+        self.call().hedge()
+    }
+    fn account(&mut self, name: &AccountName) -> Result<Option<Account>, Fault> {
+        self.call().account(name)
+    }
+    fn config(&mut self) -> Result<Option<Vec<u8>>, FileError> {
+        self.call().config()
+    }
+    fn record(&mut self, uid: Uid) -> Result<Option<Vec<u8>>, FileError> {
+        self.call().record(uid)
+    }
+}
+
+impl<H: Host> Host for FailPoints<'_, H> {
+    fn origin(&mut self) -> Origin {
+        self.call().origin()
+    }
+    fn user(&mut self) -> Result<String, UserError> {
+        self.call().user()
+    }
+    fn still_means(&mut self, user: &str) -> bool {
+        self.call().still_means(user)
+    }
+    fn show(&mut self, text: &str) -> Result<(), ConversationError> {
+        self.call().show(text)
+    }
+    fn log(&mut self, severity: Severity, line: &str) {
+        self.call().log(severity, line);
+    }
+}
+
+impl<K: Keys> Keys for FailPoints<'_, K> {
+    fn now(&mut self) -> Result<Moment, Fault> {
+        self.call().now()
+    }
+    fn plugged(&mut self) -> Result<Vec<KeyId>, Fault> {
+        self.call().plugged()
+    }
+    fn open(&mut self, key: KeyId) -> Result<(), OpenError> {
+        self.call().open(key)
+    }
+    fn send(&mut self, key: KeyId, report: &Report) -> Result<(), Gone> {
+        self.call().send(key, report)
+    }
+    fn wait(&mut self, until: Moment) -> Result<KeyEvent, Fault> {
+        self.call().wait(until)
+    }
+    fn close(&mut self, key: KeyId) {
+        self.call().close(key);
+    }
+}

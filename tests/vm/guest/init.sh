@@ -1,0 +1,62 @@
+#!/bin/bash
+# Process 1 of the virtual machine: sets up, runs the scenarios, reports and powers off.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
+cd /
+
+power_off() {
+    sync
+    echo o >/proc/sysrq-trigger
+    sleep 60
+}
+
+set_up() {
+    mount -t proc proc /proc &&
+        mount -t sysfs sysfs /sys &&
+        mkdir -p /dev/pts /dev/shm &&
+        mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts &&
+        mount -t tmpfs -o mode=1777 tmpfs /dev/shm &&
+        mount -t tmpfs -o mode=755 tmpfs /run &&
+        mount -t tmpfs -o mode=1777 tmpfs /tmp &&
+        mount -o remount,rw / || return 1
+    ln -sf /proc/self/fd /dev/fd
+    hostname rig
+    echo "127.0.0.1 localhost rig" >/etc/hosts
+    mkdir -p /run/lock /run/sudo
+
+    /payload/busybox syslogd -O /run/syslog
+    /lib/systemd/systemd-udevd --daemon >/dev/null 2>&1 || return 1
+    modprobe uhid && modprobe hid-generic || return 1
+    udevadm settle --timeout=30
+
+    # What `make install` put there, over the root; directories that exist keep their owners and modes.
+    tar -C /payload/root -c . | tar -C / -x --no-same-owner --no-overwrite-dir || return 1
+    install -m 755 /payload/fidokey-key /usr/local/bin/fidokey-key
+
+    local name
+    for name in alice bob; do
+        useradd --create-home --shell /bin/bash "$name" || return 1
+        echo "$name:secret" | chpasswd || return 1
+    done
+    {
+        echo 'Defaults passwd_tries=1'
+        echo 'alice ALL=(ALL:ALL) ALL'
+        echo 'bob ALL=(ALL:ALL) ALL'
+    } >/etc/sudoers.d/rig
+    chmod 440 /etc/sudoers.d/rig
+}
+
+# The ends of the markers must stand at the beginning of a line.
+echo
+echo "=== begin"
+if set_up; then
+    status=0
+    while read -r scenario; do
+        bash /payload/guest/lib.sh "/payload/guest/$scenario.sh" || status=1
+    done </payload/scenarios
+else
+    echo "init.sh: the machine could not be set up"
+    status=1
+fi
+echo
+echo "=== end $status"
+power_off

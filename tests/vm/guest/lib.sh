@@ -1,0 +1,192 @@
+# shellcheck shell=bash disable=SC2013,SC2015,SC2154
+# Runs a scenario file: every function `given_..._then_...`, in the order of the file. In there, `run` or
+# `type_at` does something and the `expect_*` say what must have come of it; those that do not hold
+# are shown with the last output and the log.
+
+number=0
+failures=0
+complaints=()
+last=nothing
+output=
+status=0
+milliseconds=0
+
+main() {
+    local file=$1 name started logged
+    # shellcheck source=/dev/null
+    . "$file" || exit 1
+    for name in $(sed -n 's/^\(given_[a-z0-9_]*\)() {$/\1/p' "$file"); do
+        number=$((number + 1))
+        complaints=()
+        last=nothing output=
+        logged=$(wc -l </run/syslog)
+        started=${EPOCHREALTIME/./}
+        : >"$unknown"
+        "$name" </dev/null
+        [ ! -s "$unknown" ] || complain "no such command: $(cat "$unknown")"
+        started=$(((${EPOCHREALTIME/./} - started) / 1000))
+        if [ ${#complaints[@]} = 0 ]; then
+            echo "ok $number $name ($started ms)"
+        else
+            failures=$((failures + 1))
+            echo "not ok $number $name ($started ms)"
+            printf '    %s\n' "${complaints[@]}"
+            echo "    the last output, status $status after $milliseconds ms:"
+            printf '%s\n' "$output" | sed 's/^/    | /'
+            echo "    the log:"
+            tail -n "+$((logged + 1))" /run/syslog | sed 's/^/    | /'
+        fi
+        pull_all
+    done
+    echo "$((number - failures)) passed, $failures failed"
+    [ "$failures" = 0 ] && [ "$number" != 0 ]
+}
+
+# A misspelt expectation must not pass for one that holds. Bash calls this in a subshell.
+unknown=/run/unknown-commands
+command_not_found_handle() {
+    echo "$*" >>"$unknown"
+    return 127
+}
+
+# --- doing something -------------------------------------------------------------------------------
+
+# Runs a command or a function of this file without a terminal; sets output (both streams), status and
+# milliseconds.
+run() {
+    local limit=(timeout 60) started=${EPOCHREALTIME/./}
+    [ "$(type -t "$1")" != function ] || limit=()
+    last="$*"
+    output=$("${limit[@]}" "$@" 2>&1)
+    status=$?
+    milliseconds=$(((${EPOCHREALTIME/./} - started) / 1000))
+}
+
+# Runs a command as a user, without a terminal and without PAM.
+as() {
+    timeout 60 setpriv --reuid="$1" --regid="$1" --init-groups env HOME="/home/$1" "${@:2}"
+}
+
+# Runs a command line as a user on a terminal of its own. Each pair of further arguments is a text to wait
+# for and what to do when it is there; what that prints is typed:
+# type_at alice 'sudo id' 'password for alice: ' 'echo secret'
+type_at() {
+    local user=$1 line=$2 started=${EPOCHREALTIME/./} character from to process
+    shift 2
+    last="$line (as $user)"
+    output=
+    coproc terminal { as "$user" script -qefc "$line" /dev/null 2>&1; }
+    # Once the terminal is gone bash forgets these.
+    from=${terminal[0]} to=${terminal[1]} process=$terminal_PID
+    while IFS= read -r -N 1 -u "$from" character; do
+        output+=$character
+        if [ $# -gt 0 ] && [[ $output == *"$1"* ]]; then
+            eval "$2" >&"$to"
+            shift 2
+        fi
+    done
+    wait "$process"
+    status=$?
+    milliseconds=$(((${EPOCHREALTIME/./} - started) / 1000))
+    output=${output//$'\r'/}
+    [ $# = 0 ] || complain "the terminal never showed: $1"
+}
+
+# `sudo id` of a user on a terminal, with the password asked for every time; further arguments as above.
+sudo_id() {
+    as "$1" sudo -k
+    type_at "$1" 'sudo id' "password for $1: " 'echo secret' "${@:2}"
+}
+
+# --- keys --------------------------------------------------------------------------------------------
+
+declare -A plugged=()
+
+# plug NAME [POLICY]: the key of that name, always the same one, until `pull`.
+plug() {
+    local name=$1 policy=${2:-at-once} waited=0
+    mkdir -p /var/keys
+    fidokey-key --store "/var/keys/$name" --touch "$policy" --control "/run/key-$name" \
+        >"/run/key-$name.out" 2>&1 &
+    plugged[$name]=$!
+    until grep -q '^plugged:' "/run/key-$name.out"; do
+        waited=$((waited + 1))
+        if [ "$waited" -gt 200 ]; then
+            complain "the key $name could not be plugged in: $(cat "/run/key-$name.out")"
+            return 1
+        fi
+        sleep 0.05
+    done
+    udevadm settle --timeout=10
+}
+
+# The node of a plugged key, for example /dev/hidraw0.
+node() {
+    sed -n 's#^plugged: #/dev/#p' "/run/key-$1.out"
+}
+
+# key NAME COMMAND...: see the program's obey().
+key() {
+    fidokey-key ctl "/run/key-$1" "${@:2}"
+}
+
+pull() {
+    kill "${plugged[$1]}" 2>/dev/null
+    wait "${plugged[$1]}" 2>/dev/null
+    unset "plugged[$1]"
+    # The node is gone once nobody has it open any more and udev has heard of it.
+    udevadm settle --timeout=10
+}
+
+pull_all() {
+    local name
+    for name in "${!plugged[@]}"; do
+        pull "$name"
+    done
+}
+
+# --- what must have come of it ---------------------------------------------------------------------------
+
+complain() {
+    complaints+=("after: $last: $*")
+}
+
+expect_status() {
+    [ "$status" = "$1" ] || complain "expected status $1, got $status"
+}
+
+expect_failure() {
+    # 124 to 127 are of `timeout`: too long, or not run at all.
+    case $status in
+        0 | 12[4-7]) complain "expected a failure, got status $status" ;;
+    esac
+}
+
+# The text occurs in the output, as it stands.
+expect_output() {
+    [[ $output == *"$1"* ]] || complain "expected in the output: $1"
+}
+
+expect_no_output_of() {
+    [[ $output != *"$1"* ]] || complain "not expected in the output: $1"
+}
+
+# expect_count N TEXT: lines of the output that contain the text.
+expect_count() {
+    local found
+    found=$(grep -cF -- "$2" <<<"$output")
+    [ "$found" = "$1" ] || complain "expected $1 lines with: $2; found $found"
+}
+
+# expect_between MIN MAX: what `run` or `type_at` took, in milliseconds.
+expect_between() {
+    [ "$milliseconds" -ge "$1" ] && [ "$milliseconds" -le "$2" ] ||
+        complain "expected between $1 and $2 ms, took $milliseconds ms"
+}
+
+# expect_holds COMMAND...: any other condition.
+expect_holds() {
+    "$@" || complain "does not hold: $*"
+}
+
+main "$@"

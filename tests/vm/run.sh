@@ -1,0 +1,88 @@
+#!/bin/bash
+# Boots a stock Debian in QEMU with the emulated key and what is to be tested, runs scenarios in it and
+# exits with their status.
+#
+#   tests/vm/run.sh [--install DIR] SCENARIO...
+#
+# DIR is what `make install DESTDIR=DIR` filled; it is laid over the machine's root. A SCENARIO is the
+# name of a file in tests/vm/guest without `.sh`: `peers` needs nothing of ours, `login` needs DIR.
+#
+# VM_TIMEOUT   seconds for all of it, 480 when not set
+# VM_ACCEL     what QEMU runs on, `tcg,thread=multi` when not set: there are machines whose /dev/kvm can be
+#              opened and yet boots nothing, so `kvm` has to be said
+# FIDOKEY_KEY  the emulated key's program, built when not set
+set -euo pipefail
+
+here=$(dirname "$(readlink -f "$0")")
+checkout=$(readlink -f "$here/../..")
+PATH=$PATH:/sbin:/usr/sbin
+
+die() {
+    echo "run.sh: $*" >&2
+    exit 1
+}
+
+install=
+if [ "${1-}" = --install ]; then
+    install=${2-}
+    [ -d "$install" ] || die "--install: no such directory: $install"
+    shift 2
+fi
+[ $# -gt 0 ] || die "which scenarios? See the head of this file"
+for scenario in "$@"; do
+    [ -e "$here/guest/$scenario.sh" ] || die "no such scenario: $scenario"
+done
+command -v qemu-system-x86_64 >/dev/null || die "qemu-system-x86_64 is missing; run tests/setup.sh"
+
+image=$("$here/image.sh")
+
+# Static, so that it runs in the guest whatever the C library of the machine that built it is.
+if [ -z "${FIDOKEY_KEY-}" ]; then
+    target=x86_64-unknown-linux-gnu
+    (cd "$checkout" && RUSTFLAGS='-C target-feature=+crt-static' CARGO_PROFILE_DEV_STRIP=true \
+        cargo build --quiet --locked -p fidokey-tests --bin fidokey-key \
+        --target "$target" --target-dir target/vm)
+    FIDOKEY_KEY=$checkout/target/vm/$target/debug/fidokey-key
+fi
+
+work=$(mktemp -d "$checkout/.cache/vm/run.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+payload=$work/payload
+mkdir -m 755 "$payload" "$payload/root"
+cp -r "$here/guest" "$payload/guest"
+cp "$FIDOKEY_KEY" "$payload/fidokey-key"
+cp "$(command -v busybox)" "$payload/busybox"
+printf '%s\n' "$@" >"$payload/scenarios"
+if [ -n "$install" ]; then
+    tar -C "$install" -c . | tar -C "$payload/root" -x --no-overwrite-dir
+fi
+kilobytes=$(du -sk "$payload" | cut -f 1)
+mke2fs -q -t ext4 -O ^has_journal -d "$payload" "$work/payload.img" $((kilobytes * 5 / 4 + 4096))k \
+    >/dev/null
+
+log=$checkout/.cache/vm/last.log
+limit=${VM_TIMEOUT:-480}
+started=$SECONDS
+set +e
+timeout --kill-after=10 "$limit" qemu-system-x86_64 \
+    -M q35 -cpu max -accel "${VM_ACCEL:-tcg,thread=multi}" -smp 2 -m 1024 \
+    -nodefaults -no-user-config -display none -no-reboot -serial stdio \
+    -kernel "$image/vmlinuz" -initrd "$image/initramfs.img" \
+    -append "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off random.trust_cpu=on" \
+    -drive "file=$image/root.img,format=raw,if=virtio,cache=unsafe,snapshot=on" \
+    -drive "file=$work/payload.img,format=raw,if=virtio,read-only=on" \
+    </dev/null 2>&1 | sed -u 's/\r*$//' | tee "$log" |
+    sed -u -n '/^=== begin$/,/^=== end [0-9]*$/{/^=== /!p}'
+qemu=${PIPESTATUS[0]}
+set -e
+echo "run.sh: $((SECONDS - started)) s from power-on to power-off" >&2
+
+status=$(sed -n 's/^=== end \([0-9]*\)$/\1/p' "$log" | tail -n 1)
+if [ -z "$status" ]; then
+    tail -n 30 "$log" >&2
+    case $qemu in
+        124 | 137) die "the machine did not finish in $limit s; above is the end of $log" ;;
+        *) die "the machine did not report (QEMU's status $qemu); above is the end of $log" ;;
+    esac
+fi
+exit "$status"
