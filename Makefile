@@ -51,7 +51,7 @@ vm: build stage
 .PHONY: stage
 stage: build
 	rm -rf $(STAGE)
-	$(MAKE) --no-print-directory install DESTDIR=$(CURDIR)/$(STAGE)
+	@$(MAKE) --silent --no-print-directory install DESTDIR=$(CURDIR)/$(STAGE)
 
 lint:
 	$(CARGO) fmt --all --check

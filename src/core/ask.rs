@@ -35,6 +35,16 @@ pub struct Question<'a> {
     pub touch: Duration,
 }
 
+/// A login by a key.
+#[derive(Debug)]
+#[must_use]
+pub struct Answered {
+    /// What it signed.
+    pub verified: Verified,
+    /// Whether its CBOR was in canonical form: old keys send maps that are not sorted.
+    pub canonical: bool,
+}
+
 /// Why a key did not end the login, or how it did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Miss {
@@ -84,7 +94,7 @@ pub fn ask<M: Machine, H: Host, K: Keys>(
     host: &mut H,
     keys: &mut K,
     question: &Question<'_>,
-) -> Result<Verified, Reason> {
+) -> Result<Answered, Reason> {
     let fault = Reason::Fault;
     let start = keys.now().map_err(fault)?;
     let end = start.after(BUDGET);
@@ -113,7 +123,7 @@ pub fn ask<M: Machine, H: Host, K: Keys>(
             continue;
         };
         match try_key(machine, host, keys, question, key, fresh.len() == 1, end) {
-            Ok(verified) => return Ok(verified),
+            Ok(answered) => return Ok(answered),
             Err(Miss::End(reason)) => return Err(reason),
             Err(Miss::Foreign) => {
                 asked.push((key, Reason::NotRegistered));
@@ -159,7 +169,7 @@ fn try_key<M: Machine, H: Host, K: Keys>(
     key: KeyId,
     sole: bool,
     end: Moment,
-) -> Result<Verified, Miss> {
+) -> Result<Answered, Miss> {
     let mut nonce = [0; 8];
     machine.fill_random(&mut nonce)?;
     let mut client = Client::open(keys, key, u64::from_be_bytes(nonce), end)?;
@@ -223,7 +233,7 @@ struct Attempt<'a, 'k, M: Machine, H: Host, K: Keys> {
 impl<M: Machine, H: Host, K: Keys> Attempt<'_, '_, M, H, K> {
     /// Asks the key silently for its credential, then for the touch. Only here is the key asked what it
     /// takes, and only where the answer changes what is sent.
-    fn search(&mut self, groups: &[(&RpId, Vec<&Credential>)]) -> Result<Verified, Miss> {
+    fn search(&mut self, groups: &[(&RpId, Vec<&Credential>)]) -> Result<Answered, Miss> {
         let long = groups.iter().any(|(rp_id, list)| !Limits::UNASKED.fit(rp_id, list));
         let limits = if long || self.cued {
             Limits::of(&self.client.info(self.end)?)
@@ -244,7 +254,7 @@ impl<M: Machine, H: Host, K: Keys> Attempt<'_, '_, M, H, K> {
     }
 
     /// Shows the cue, arms the key and verifies what it signs. Nothing is sent after the answer.
-    fn touch(&mut self, rp_id: &RpId, credentials: &[&Credential]) -> Result<Verified, Attempted> {
+    fn touch(&mut self, rp_id: &RpId, credentials: &[&Credential]) -> Result<Answered, Attempted> {
         let challenge = challenge(self.machine, rp_id, self.question)?;
         let ids: Vec<&[u8]> = credentials.iter().map(|c| c.id.as_bytes()).collect();
         let request =
@@ -260,8 +270,9 @@ impl<M: Machine, H: Host, K: Keys> Attempt<'_, '_, M, H, K> {
         let rejected = |rejected| Attempted::Miss(Miss::End(Reason::Rejected(rejected)));
         let response = ctap2::read_assertion(&payload)
             .map_err(|_| rejected(assertion::Rejected::Malformed))?;
-        assertion::verify(challenge, credentials, &response, self.question.required)
-            .map_err(rejected)
+        let verified = assertion::verify(challenge, credentials, &response, self.question.required)
+            .map_err(rejected)?;
+        Ok(Answered { verified, canonical: ctap2::is_canonical(&payload) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A login: who, under which policy, with which credentials, by which key; then the verdict, once.
 
-use crate::ask::{Question, ask};
+use crate::ask::{Answered, Question, ask};
 use crate::assertion::{Rejected, Subject};
 use crate::audit::Line;
 use crate::config::Settings;
@@ -113,7 +113,10 @@ fn ceremony<M: Machine, H: Host, K: Keys>(
         wait_for_key: settings.wait_for_key,
         touch: settings.touch,
     };
-    let verified = ask(machine, host, keys, &question)?;
+    let Answered { verified, canonical } = ask(machine, host, keys, &question)?;
+    if !canonical {
+        trail.detail = "the key's CBOR is not canonical".to_owned();
+    }
     trail.key = Some((verified.key_name().to_string(), verified.credential_tag()));
 
     if !host.still_means(&typed) {

@@ -159,3 +159,17 @@ fn given_a_signature_that_is_none_then_denied() {
         given(move |draft| draft.signature = Some(signature.clone()), (7, "signature"));
     }
 }
+
+/// BAR D9: what old keys send: accepted, and the log says so.
+#[test]
+fn given_an_unsorted_reply_then_granted_and_logged() {
+    let secret = Secret::new(1, 64);
+    let credentials = [secret.credential()];
+    let unsorted = Behaviour { unsorted: true, ..Behaviour::default() };
+    for (behaviour, told) in [(unsorted, true), (Behaviour::default(), false)] {
+        let (key, _) = soft_key(std::slice::from_ref(&secret), behaviour);
+        let (code, host) = login_of_alice(&credentials, &mut SimKeys::with(key));
+        assert_eq!(code, 0);
+        assert_eq!(host.logged[0].1.contains("not canonical"), told);
+    }
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fidokey_tests::key::{EmulatedKey, Touch};
 
-use crate::stage::{Stage, account, commands};
+use crate::stage::{Stage, commands};
 
 /// BAR X4: a panic at every call of every port is ABORT, prints nothing (every run asserts that) and reads
 /// no file for a backtrace; the key is cancelled and usable afterwards.
@@ -25,6 +25,22 @@ fn given_a_panic_at_any_call_then_abort_and_the_key_is_idle() {
     assert!(calls > 20, "{calls}");
     stage.arguments(&[]);
     assert_eq!(stage.run(&["authenticate"]).code("authenticate"), 0);
+}
+
+/// BAR X4: RUST_BACKTRACE=full, which every run sets, makes nobody read the program's maps and symbols.
+#[test]
+fn given_a_panic_then_no_file_is_opened_for_a_backtrace() {
+    let (mut stage, _handle) = Stage::enrolled(&EmulatedKey::new(44));
+    stage.arguments(&["virtual:panic=9"]);
+    let trace = stage.trace_file();
+    let before = ["strace", "-f", "-o", &trace, "-e", "trace=%file"];
+    let outcome = stage.run_under(&before, &[stage.line("required")], &["authenticate"]);
+    assert_eq!(outcome.code("authenticate"), 26);
+    let calls = std::fs::read_to_string(&trace).unwrap();
+    let last = calls.rfind("libfidokey_virtual.so").unwrap();
+    for place in ["/proc/self/maps", ".debug", "build-id"] {
+        assert!(!calls[last..].contains(place), "{place} in {calls}");
+    }
 }
 
 /// BAR X4: armed and waiting for a touch when it panics: cancelled, whatever call it was, but for the one
@@ -60,22 +76,9 @@ fn given_no_randomness_then_system_err_and_no_other_source_is_opened() {
     let (stage, handle) = Stage::enrolled(&EmulatedKey::new(43));
     for inject in ["error=ENOSYS", "error=EAGAIN", "error=EPERM", "retval=16", "retval=0"] {
         handle.clear_transcript();
-        let trace = stage.directory.join("trace");
-        std::fs::write(&trace, "").unwrap();
-        if nix::unistd::geteuid().is_root() {
-            nix::unistd::chown(&trace, Some(account().uid.into()), None).unwrap();
-        }
+        let trace = stage.trace_file();
         let inject = format!("inject=getrandom:{inject}");
-        let before = [
-            "strace",
-            "-f",
-            "-o",
-            trace.to_str().unwrap(),
-            "-e",
-            "trace=%file,getrandom",
-            "-e",
-            &inject,
-        ];
+        let before = ["strace", "-f", "-o", &trace, "-e", "trace=%file,getrandom", "-e", &inject];
         let outcome = stage.run_under(&before, &[stage.line("required")], &["authenticate"]);
         assert_eq!(outcome.code("authenticate"), 4, "{inject}");
         assert_eq!(

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fidokey_tests::key::{EmulatedKey, Touch};
+use fidokey_tests::sim::softkey::Secret;
 
 use crate::stage::{Stage, commands, shipped_module};
 
@@ -15,6 +16,37 @@ fn given_a_registered_key_and_a_touch_then_granted_with_two_commands() {
     assert_eq!(outcome.shown(), ["Touch your security key (fidokey-test)."]);
     // Nothing after the touch.
     assert_eq!(commands(&handle), ["INIT", "getAssertion", "touch"]);
+}
+
+/// As many credentials as 1024 bytes allow (3 with ids of this key's 241 bytes), its own the last of them;
+/// and as many as 8 with shorter ids before it.
+#[test]
+fn given_a_short_list_then_still_two_commands() {
+    for (number, (count, id_len)) in [(2, 241), (7, 64)].into_iter().enumerate() {
+        let others = (1..=count).map(|other| Secret::new(other, id_len).credential()).collect();
+        let key = EmulatedKey::new(10 + number as u64);
+        let (stage, handle) = Stage::enrolled_after(&key, others);
+        assert_eq!(stage.run(&["authenticate"]).code("authenticate"), 0);
+        assert_eq!(commands(&handle), ["INIT", "getAssertion", "touch"]);
+    }
+}
+
+/// More than that: what the key takes, then a silent question, then the assertion.
+#[test]
+fn given_a_long_list_then_four_commands_and_one_touch() {
+    for (number, (count, id_len)) in
+        [(3, 241), (8, 64), (27, 241), (63, 64)].into_iter().enumerate()
+    {
+        let others = (1..=count).map(|other| Secret::new(other, id_len).credential()).collect();
+        let key = EmulatedKey::new(20 + number as u64);
+        let (stage, handle) = Stage::enrolled_after(&key, others);
+        assert_eq!(stage.run(&["authenticate"]).code("authenticate"), 0);
+        assert_eq!(
+            commands(&handle),
+            ["INIT", "getInfo", "getAssertion", "getAssertion", "touch"],
+            "{count} {id_len}"
+        );
+    }
 }
 
 /// A registration is INIT, getInfo, makeCredential and the login that proves it.

@@ -30,17 +30,12 @@ fn given_another_user_and_every_flag_then_setcred_succeeds_and_touches_nothing()
     }
     assert!(commands(&handle).is_empty());
     // No file of ours is opened by it.
-    let trace = stage.directory.join("trace");
-    let trace = trace.to_str().unwrap();
-    std::fs::write(trace, "").unwrap();
-    if nix::unistd::geteuid().is_root() {
-        nix::unistd::chown(trace, Some(crate::stage::account().uid.into()), None).unwrap();
-    }
-    let before = ["strace", "-f", "-e", "trace=%file", "-o", trace];
+    let trace = stage.trace_file();
+    let before = ["strace", "-f", "-e", "trace=%file", "-o", &trace];
     let line = stage.line("required");
     let outcome = stage.run_under(&before, &[line], &["item:2=root", "setcred:8"]);
     assert_eq!(outcome.code("setcred"), 0);
-    let calls = std::fs::read_to_string(trace).unwrap();
+    let calls = std::fs::read_to_string(&trace).unwrap();
     assert!(calls.contains("libfidokey_virtual.so"));
     for place in ["etc/fidokey", "hidraw", "/dev/"] {
         assert!(!calls.contains(place), "{place} in {calls}");

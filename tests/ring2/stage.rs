@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use fidokey_core::credential::{AccountName, KeyName, RpId};
+use fidokey_core::credential::{AccountName, Credential, KeyName, RpId};
 use fidokey_core::enroll::{Enrollment, enroll};
 use fidokey_core::ports::{Account, Machine as _};
 use fidokey_core::record::Record;
@@ -76,6 +76,14 @@ impl Stage {
 
     /// The same with an emulated key plugged in, whose credential is the account's.
     pub(crate) fn enrolled(key: &EmulatedKey) -> (Self, KeyHandle) {
+        Self::enrolled_after(key, Vec::new())
+    }
+
+    /// The same, where the account has these credentials before that one.
+    pub(crate) fn enrolled_after(
+        key: &EmulatedKey,
+        mut credentials: Vec<Credential>,
+    ) -> (Self, KeyHandle) {
         let mut stage = Self::bare();
         let (client, handle) = key.plug().unwrap();
         let fd = client.as_raw_fd();
@@ -83,7 +91,7 @@ impl Stage {
         let (_, mut host) = world(&[], SECOND_FACTOR);
         let enrollment = Enrollment {
             account: &account,
-            existing: &[],
+            existing: &credentials,
             name: &KeyName::new("Blue key").unwrap(),
             rp_id: &RpId::default(),
             patience: Duration::from_secs(10),
@@ -93,7 +101,8 @@ impl Stage {
         let mut machine = System::new(Places::system());
         let credential =
             enroll(&mut machine, &mut host, &mut SocketKeys::new(&[fd]), &enrollment).unwrap();
-        let record = Record { user: account.name, uid: account.uid, credentials: vec![credential] };
+        credentials.push(credential);
+        let record = Record { user: account.name, uid: account.uid, credentials };
         stage.record(&record.to_toml());
         stage.key = Some(client);
         handle.clear_transcript();
@@ -170,9 +179,8 @@ impl Stage {
             .env("RUST_LOG", "trace");
         if nix::unistd::geteuid().is_root() {
             // As an ordinary user, where the tests have the choice.
-            fs::write(&report, "").unwrap();
             let uid = account().uid;
-            nix::unistd::chown(&report, Some(uid.into()), None).unwrap();
+            self.own(&report);
             command.uid(uid).gid(uid);
         }
         if let Some(key) = &self.key {
@@ -190,6 +198,21 @@ impl Stage {
         assert_eq!(streams, ["", "", ""], "something was written; the report: {text}");
         assert!(output.status.success(), "{}; the report: {text}", output.status);
         Outcome { report: text.lines().map(str::to_owned).collect() }
+    }
+
+    /// A file that the application's user may write: for strace.
+    pub(crate) fn trace_file(&self) -> String {
+        let path = self.directory.join("trace");
+        self.own(&path);
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Makes an empty file that belongs to whoever the application runs as.
+    fn own(&self, path: &Path) {
+        fs::write(path, "").unwrap();
+        if nix::unistd::geteuid().is_root() {
+            nix::unistd::chown(path, Some(account().uid.into()), None).unwrap();
+        }
     }
 
     /// Another key instead of the one that is there.

@@ -109,6 +109,13 @@ pub fn get_info() -> Vec<u8> {
     vec![0x04]
 }
 
+/// Whether the CBOR of a response is in canonical form. It is read either way, and the log says it where it
+/// is not.
+#[must_use]
+pub fn is_canonical(payload: &[u8]) -> bool {
+    cbor::read(payload).is_ok_and(|read| read.canonical)
+}
+
 /// Reads the CBOR of a getInfo response.
 ///
 /// # Errors

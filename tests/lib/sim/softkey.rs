@@ -93,6 +93,8 @@ pub struct Behaviour {
     pub list_limit: Option<(usize, u8, bool)>,
     /// What getInfo says of the longest message.
     pub max_message_size: Option<u16>,
+    /// Sends the signature before the authenticator data, against CTAP's order.
+    pub unsorted: bool,
     /// Bends an assertion before it is signed.
     pub bend: Rc<dyn Fn(&mut Draft)>,
 }
@@ -105,6 +107,7 @@ impl Default for Behaviour {
             foreign_status: 0x2e,
             list_limit: None,
             max_message_size: None,
+            unsorted: false,
             bend: Rc::new(|_| {}),
         }
     }
@@ -232,11 +235,11 @@ fn assertion(
         tail: Vec::new(),
     };
     (behaviour.bend)(&mut draft);
-    (!silent, encode(secret, &draft))
+    (!silent, encode(secret, &draft, behaviour.unsorted))
 }
 
 /// The response that a draft makes.
-pub fn encode(secret: &Secret, draft: &Draft) -> Vec<u8> {
+pub fn encode(secret: &Secret, draft: &Draft, unsorted: bool) -> Vec<u8> {
     let signed = [&draft.auth_data[..], &draft.hash].concat();
     let signature: Signature = secret.key.sign(&signed);
     let mut signature =
@@ -251,7 +254,11 @@ pub fn encode(secret: &Secret, draft: &Draft) -> Vec<u8> {
     if let Some(id) = &draft.id {
         response.integer(1).map(2).text("id").bytes(id).text("type").text("public-key");
     }
-    response.integer(2).bytes(&draft.auth_data).integer(3).bytes(&signature);
+    if unsorted {
+        response.integer(3).bytes(&signature).integer(2).bytes(&draft.auth_data);
+    } else {
+        response.integer(2).bytes(&draft.auth_data).integer(3).bytes(&signature);
+    }
     if let Some(user) = &draft.user {
         response.integer(4).map(1).text("id").bytes(user);
     }

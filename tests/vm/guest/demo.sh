@@ -21,7 +21,8 @@ say() {
 transcript() {
     echo "    $1"
     sed 's/^/    /' <<<"$output"
-    sed -n "$((logged + 1)),\$s/.*\(pam_fidokey([^ ]*\|fidokey[^ ]*:\) /    the log: \1 /p" /run/syslog
+    sed -n "$((logged + 1)),\$s/.*\(fidokey[^ ]*:\) /    the log: \1 /p" /run/syslog
+    logged=$(wc -l </run/syslog)
 }
 
 given_a_new_key_then_it_is_registered() {
@@ -31,8 +32,8 @@ given_a_new_key_then_it_is_registered() {
     transcript "root# fidokey enroll --user alice --name 'Blue key'"
     expect_status 0
     run fidokey list --user alice
-    transcript 'root# fidokey list --user alice'
     expect_status 0
+    transcript 'root# fidokey list --user alice'
 }
 
 given_the_key_and_a_touch_then_sudo_works() {
@@ -45,7 +46,7 @@ given_the_key_and_a_touch_then_sudo_works() {
     expect_output 'uid=0(root)'
     run key blue transcript
     say 'What the key was asked for, and when it was touched:'
-    transcript ''
+    sed 's/^/    /' <<<"$output"
     expect_count 2 command
 }
 

@@ -60,7 +60,8 @@ given_a_key_then_enroll_registers_and_tests_it() {
     plug blue
     run fidokey enroll --user alice --name 'Blue key'
     expect_status 0
-    expect_count 2 'Touch your security key'
+    expect_output 'Touch your security key to register it.'
+    expect_output 'Touch it again to test it.'
     run key blue transcript
     expect_count 2 touch
     run stat -c '%U %a %s' "/etc/fidokey/users/$(id -u alice).toml"
@@ -215,4 +216,47 @@ given_a_record_that_cannot_be_read_then_sudo_is_denied() {
     cp -p /run/record "$record"
     sudo_id alice
     expect_root
+}
+
+given_a_key_that_is_registered_then_it_is_not_registered_twice() {
+    plug blue
+    run fidokey enroll --user alice --name 'Blue again'
+    expect_status 1
+    expect_output 'This key is already registered for the account.'
+    run fidokey list --user alice
+    expect_no_output_of 'Blue again'
+}
+
+given_a_second_key_then_either_lets_alice_in_with_two_commands() {
+    plug red
+    run fidokey enroll --user alice --name 'Red key'
+    expect_status 0
+    key red transcript >/dev/null
+    sudo_id alice
+    expect_root
+    run key red transcript
+    expect_count 2 command
+    pull red
+    plug blue
+    sudo_id alice
+    expect_root
+    expect_two_commands
+}
+
+given_nobody_touches_a_new_key_then_nothing_is_registered() {
+    plug green never
+    run timeout 5 fidokey enroll --user bob
+    expect_status 124
+    run fidokey list --user bob
+    expect_status 1
+    expect_holds test ! -e "/etc/fidokey/users/$(id -u bob).toml"
+}
+
+given_an_ordinary_user_then_enroll_is_refused() {
+    plug blue
+    run as bob fidokey enroll --user bob
+    expect_status 4
+    expect_output 'Only root registers keys.'
+    run key blue transcript
+    expect_count 0 command
 }
