@@ -274,6 +274,16 @@ mod tests {
         }
     }
 
+    // U10: a sandbox or container that shows sysfs and has no nodes. "Removed" would be tried again until the
+    // login's time is over, and never be said.
+    #[test]
+    fn a_key_that_sysfs_shows_and_that_has_no_node_is_refused_and_not_removed() {
+        let mut hidraw = tree("hidraw-no-node", &[(0, KEY)]);
+        assert_eq!(hidraw.plugged(), Ok(vec![KeyId(0)]));
+        assert_eq!(hidraw.open(KeyId(0)), Err(OpenError::Denied { errno: libc::ENOENT }));
+        assert_eq!(hidraw.open(KeyId(1)), Err(OpenError::Gone));
+    }
+
     #[test]
     fn a_key_that_another_program_has_locked_is_busy_until_it_is_closed() {
         let node = scratch("hidraw-lock").join("node");

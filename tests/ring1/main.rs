@@ -4,5 +4,6 @@ mod assertions;
 mod challenges;
 mod commands;
 mod emulated_key;
+mod hostile;
 mod protocol;
 mod verdicts;
