@@ -82,8 +82,7 @@ impl<'k, K: Keys> Client<'k, K> {
     /// # Errors
     /// See [`KeyError`].
     pub fn info(&mut self, until: Moment) -> Result<Info, KeyError> {
-        let until = self.silent_until(until)?;
-        let response = self.session.call(&ctap2::get_info(), until)?;
+        let response = self.silent_call(&ctap2::get_info(), until)?;
         let info = ctap2::read_info(cbor_of(&response)?)?;
         self.session.limit(info.max_message_size);
         Ok(info)
@@ -119,8 +118,7 @@ impl<'k, K: Keys> Client<'k, K> {
             let (list, later) = rest.split_at_checked(count).unwrap_or((rest, &[]));
             let ids: Vec<&[u8]> = list.iter().map(|c| c.id.as_bytes()).collect();
             let request = ctap2::get_assertion(rp_id.as_str(), &fresh_hash()?, &ids, false);
-            let until = self.silent_until(until)?;
-            let response = match self.session.call(&request, until) {
+            let response = match self.silent_call(&request, until) {
                 Err(CallError::Hid(0x03)) if count > 1 => {
                     limits.count = count / 2;
                     continue;
@@ -139,8 +137,14 @@ impl<'k, K: Keys> Client<'k, K> {
         Ok(None)
     }
 
-    fn silent_until(&mut self, until: Moment) -> Result<Moment, Fault> {
-        Ok(self.session.now()?.after(SILENT_ANSWER).min(until))
+    /// A request that waits for nobody. A key that does not end it in time has failed: there is no touch that
+    /// was missed, and another key may do better.
+    fn silent_call(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, CallError> {
+        let answer_until = self.session.now()?.after(SILENT_ANSWER);
+        match self.session.call(request, answer_until.min(until)) {
+            Err(CallError::Elapsed) if answer_until < until => Err(CallError::Silent),
+            other => other,
+        }
     }
 }
 
