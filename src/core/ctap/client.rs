@@ -77,14 +77,14 @@ impl<'k, K: Keys> Client<'k, K> {
         self.session.now()
     }
 
-    /// What the key says of itself. From here on no response may be longer than it says.
+    /// What the key says of itself. From here on no response may be longer than it says, where it says so.
     ///
     /// # Errors
     /// See [`KeyError`].
     pub fn info(&mut self, until: Moment) -> Result<Info, KeyError> {
         let response = self.silent_call(&ctap2::get_info(), until)?;
         let info = ctap2::read_info(cbor_of(&response)?)?;
-        self.session.limit(info.max_message_size);
+        self.session.limit(info.max_response_size);
         Ok(info)
     }
 
