@@ -104,6 +104,7 @@ pub fn ask<M: Machine, H: Host, K: Keys>(
     loop {
         let plugged = keys.plugged().map_err(fault)?;
         asked.retain(|(key, _)| plugged.contains(key));
+        let sole = plugged.len() == 1;
         let fresh: Vec<KeyId> =
             plugged.into_iter().filter(|key| asked.iter().all(|(known, _)| known != key)).collect();
         let Some(&key) = fresh.first() else {
@@ -122,7 +123,7 @@ pub fn ask<M: Machine, H: Host, K: Keys>(
             keys.wait(insert_until).map_err(fault)?;
             continue;
         };
-        match try_key(machine, host, keys, question, key, fresh.len() == 1, end) {
+        match try_key(machine, host, keys, question, key, sole, end) {
             Ok(answered) => return Ok(answered),
             Err(Miss::End(reason)) => return Err(reason),
             Err(Miss::Foreign) => {

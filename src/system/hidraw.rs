@@ -141,10 +141,11 @@ fn read_at_most(path: &Path, limit: usize) -> Result<Vec<u8>, Errno> {
     Ok(buffer)
 }
 
-/// What a failed `open` of a node means.
+/// What a failed `open` of a node means. One that is not there while sysfs shows it is not there yet, or never
+/// will be: a sandbox has a `/dev` of its own.
 fn refused(errno: Errno) -> OpenError {
     match errno {
-        Errno::ENODEV | Errno::ENOENT | Errno::ENXIO => OpenError::Gone,
+        Errno::ENODEV | Errno::ENXIO => OpenError::Gone,
         Errno::ELOOP => OpenError::NotAKey,
         other => OpenError::Denied { errno: other as i32 },
     }
@@ -256,7 +257,8 @@ mod tests {
         for number in [0, 1, 2] {
             assert_eq!(hidraw.open(KeyId(number)), Err(OpenError::NotAKey), "{number}");
         }
-        assert_eq!(hidraw.open(KeyId(3)), Err(OpenError::Gone));
+        let absent = OpenError::Denied { errno: libc::ENOENT };
+        assert_eq!(hidraw.open(KeyId(3)), Err(absent));
         assert_eq!(hidraw.open(KeyId(4)), Err(OpenError::Gone));
         assert!(start.elapsed() < Duration::from_millis(100));
         fs::create_dir(hidraw.dev.join("hidraw3")).unwrap();
@@ -274,6 +276,16 @@ mod tests {
         }
     }
 
+    // U10: a sandbox or container that shows sysfs and has no nodes. "Removed" would be tried again until the
+    // login's time is over, and never be said.
+    #[test]
+    fn a_key_that_sysfs_shows_and_that_has_no_node_is_refused_and_not_removed() {
+        let mut hidraw = tree("hidraw-no-node", &[(0, KEY)]);
+        assert_eq!(hidraw.plugged(), Ok(vec![KeyId(0)]));
+        assert_eq!(hidraw.open(KeyId(0)), Err(OpenError::Denied { errno: libc::ENOENT }));
+        assert_eq!(hidraw.open(KeyId(1)), Err(OpenError::Gone));
+    }
+
     #[test]
     fn a_key_that_another_program_has_locked_is_busy_until_it_is_closed() {
         let node = scratch("hidraw-lock").join("node");
@@ -288,10 +300,10 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_from_a_removal() {
-        for errno in [Errno::ENODEV, Errno::ENOENT, Errno::ENXIO] {
+        for errno in [Errno::ENODEV, Errno::ENXIO] {
             assert_eq!(refused(errno), OpenError::Gone);
         }
-        for errno in [Errno::EACCES, Errno::EPERM, Errno::EMFILE, Errno::EIO] {
+        for errno in [Errno::EACCES, Errno::EPERM, Errno::EMFILE, Errno::EIO, Errno::ENOENT] {
             assert_eq!(refused(errno), OpenError::Denied { errno: errno as i32 });
         }
     }

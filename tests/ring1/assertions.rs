@@ -2,10 +2,15 @@
 
 use std::rc::Rc;
 
-use fidokey_core::credential::Credential;
+use fidokey_core::assertion::{Challenge, Rejected, Response, Subject, Verified, verify};
+use fidokey_core::credential::{Credential, Verification};
+use fidokey_core::ports::{Hedge, Origin};
 use fidokey_tests::sim::SimKeys;
 use fidokey_tests::sim::softkey::{Behaviour, Draft, Secret, soft_key};
 use fidokey_tests::sim::world::login_of_alice;
+use p256::ecdsa::Signature;
+use p256::ecdsa::signature::Signer as _;
+use sha2::{Digest as _, Sha256};
 
 /// The PAM code and the logged reason of a login with a key that bends its answer so.
 fn login_bent(
@@ -172,4 +177,54 @@ fn given_an_unsorted_reply_then_granted_and_logged() {
         assert_eq!(code, 0);
         assert_eq!(host.logged[0].1.contains("not canonical"), told);
     }
+}
+
+/// The verifier itself: a good signature over these flags, for a credential and a policy that want this.
+fn verified(flags: u8, own: Verification, policy: Verification) -> Result<Verified, Rejected> {
+    let secret = Secret::new(1, 64);
+    let credential = Credential { verification: own, ..secret.credential() };
+    let origin = Origin::default();
+    let who = Subject { uid: 1000, user: "alice", origin: &origin };
+    let hedge = Hedge { boottime_ns: 1, pid: 1 };
+    let challenge = Challenge::new(&[1; 32], &credential.rp_id, &who, hedge);
+    let auth_data = [&Sha256::digest(credential.rp_id.as_str())[..], &[flags, 0, 0, 1, 2]].concat();
+    let signed = [&auth_data[..], challenge.client_data_hash()].concat();
+    let signature: Signature = secret.key.sign(&signed);
+    let signature = signature.to_der();
+    let response = Response {
+        credential_id: None,
+        auth_data: &auth_data,
+        signature: signature.as_bytes(),
+        user_handle: None,
+        number_of_credentials: None,
+    };
+    verify(challenge, &[&credential], &response, policy)
+}
+
+/// BAR C6: whoever asks for verification, the policy or the credential, a touch alone is not enough.
+#[test]
+fn given_verification_is_required_then_a_touch_is_not_enough() {
+    use Verification::{None, Required};
+    for (own, policy) in [(None, Required), (Required, None), (Required, Required)] {
+        assert_eq!(verified(0x01, own, policy), Err(Rejected::UserVerification));
+        assert!(verified(0x05, own, policy).unwrap().satisfies(Required));
+        assert_eq!(verified(0x04, own, policy), Err(Rejected::UserPresence));
+    }
+    let touch = verified(0x01, None, None).unwrap();
+    assert!(touch.satisfies(None) && !touch.satisfies(Required) && !touch.user_verified());
+    assert!(verified(0x05, None, None).unwrap().user_verified());
+    assert_eq!(touch.signature_counter(), 0x102);
+}
+
+/// The log names the credential as lists do: by the first 4 bytes of the hash of its id.
+#[test]
+fn given_a_login_then_the_log_names_the_key_and_the_credential() {
+    let secret = Secret::new(1, 64);
+    let credentials = [secret.credential()];
+    let (key, _) = soft_key(std::slice::from_ref(&secret), Behaviour::default());
+    let (_, host) = login_of_alice(&credentials, &mut SimKeys::with(key));
+    let tag: String =
+        Sha256::digest(&secret.id)[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    let expected = format!("cred={tag} key=\"{}\"", credentials[0].name);
+    assert!(host.logged[0].1.contains(&expected), "{}", host.logged[0].1);
 }

@@ -92,3 +92,23 @@ fn given_known_inputs_then_the_challenge_is_the_documented_one() {
         challenge.client_data_hash().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, "b3928cb2f7770f53c8a7719eb10207c5c56c2aca0c997ce4abca3608d8e58c99");
 }
+
+/// BAR C2: whichever draw fails, that of the channel's nonce, that of the challenge or the clock beside it.
+#[test]
+fn given_a_machine_that_fails_at_any_call_then_system_err() {
+    let fault = fidokey_core::ports::Fault { call: "getrandom", errno: 38 };
+    let secret = Secret::new(1, 64);
+    for call in 1.. {
+        let (key, seen) = soft_key(std::slice::from_ref(&secret), Behaviour::default());
+        let mut keys = SimKeys::with(key);
+        let (mut machine, mut host) = world(&[secret.credential()], SECOND_FACTOR);
+        machine.fault = Some((call, fault));
+        let answer = fidokey_core::login::login(&mut machine, &mut host, &mut keys, &[]);
+        if answer.number() == 0 {
+            assert_eq!(call, 5, "account, nonce, challenge, hedge");
+            break;
+        }
+        assert_eq!(answer.number(), 4, "call {call}");
+        assert!(seen.borrow().hashes.is_empty(), "call {call}");
+    }
+}

@@ -4,6 +4,7 @@ mod assertions;
 mod challenges;
 mod commands;
 mod emulated_key;
+mod hostile;
 mod policy;
 mod protocol;
 mod verdicts;

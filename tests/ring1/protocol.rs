@@ -112,6 +112,13 @@ fn given_an_init_response_with_another_nonce_then_it_is_ignored() {
     let mut keys = SimKeys::with(Talker(own, noise));
     let (code, _) = login_of_alice(&[Secret::new(1, 64).credential()], &mut keys);
     assert_eq!(code, 0);
+    // On the channel of our own response, not on 99.
+    let channels = keys.trace.iter().filter_map(|step| match step {
+        Step::Send(_, report) if report[4] & 0x7f != 0x06 => Some(&report[..4]),
+        _ => None,
+    });
+    assert!(channels.clone().count() > 0);
+    assert!(channels.into_iter().all(|channel| channel == CHANNEL));
 }
 
 /// BAR D5: a channel that is none.

@@ -77,15 +77,14 @@ impl<'k, K: Keys> Client<'k, K> {
         self.session.now()
     }
 
-    /// What the key says of itself. From here on no response may be longer than it says.
+    /// What the key says of itself. From here on no response may be longer than it says, where it says so.
     ///
     /// # Errors
     /// See [`KeyError`].
     pub fn info(&mut self, until: Moment) -> Result<Info, KeyError> {
-        let until = self.silent_until(until)?;
-        let response = self.session.call(&ctap2::get_info(), until)?;
+        let response = self.silent_call(&ctap2::get_info(), until)?;
         let info = ctap2::read_info(cbor_of(&response)?)?;
-        self.session.limit(info.max_message_size);
+        self.session.limit(info.max_response_size);
         Ok(info)
     }
 
@@ -114,33 +113,38 @@ impl<'k, K: Keys> Client<'k, K> {
     ) -> Result<Option<&'c Credential>, KeyError> {
         let mut rest = credentials;
         let mut limits = limits;
+        let mut unread = None;
         while !rest.is_empty() {
             let count = limits.fitting(rp_id, rest);
             let (list, later) = rest.split_at_checked(count).unwrap_or((rest, &[]));
             let ids: Vec<&[u8]> = list.iter().map(|c| c.id.as_bytes()).collect();
             let request = ctap2::get_assertion(rp_id.as_str(), &fresh_hash()?, &ids, false);
-            let until = self.silent_until(until)?;
-            let response = match self.session.call(&request, until) {
-                Err(CallError::Hid(0x03)) if count > 1 => {
-                    limits.count = count / 2;
-                    continue;
-                }
-                other => other?,
-            };
-            match cbor_of(&response) {
-                Ok(payload) => return named(list, payload).map(Some),
+            let answer = self.silent_call(&request, until).map_err(KeyError::from);
+            match answer.and_then(|response| cbor_of(&response).map(<[u8]>::to_vec)) {
+                Ok(payload) => return named(list, &payload).map(Some),
                 Err(KeyError::Status(status)) if status.means_not_mine() => rest = later,
                 Err(error) if error.may_mean_list_too_long() && count > 1 => {
                     limits.count = count / 2;
                 }
+                // An id that this key cannot even read, longer than its own ever are, is another key's.
+                Err(error) if error.may_mean_list_too_long() => {
+                    unread = Some(error);
+                    rest = later;
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok(None)
+        unread.map_or(Ok(None), Err)
     }
 
-    fn silent_until(&mut self, until: Moment) -> Result<Moment, Fault> {
-        Ok(self.session.now()?.after(SILENT_ANSWER).min(until))
+    /// A request that waits for nobody. A key that does not end it in time has failed: there is no touch that
+    /// was missed, and another key may do better.
+    fn silent_call(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, CallError> {
+        let answer_until = self.session.now()?.after(SILENT_ANSWER);
+        match self.session.call(request, answer_until.min(until)) {
+            Err(CallError::Elapsed) if answer_until < until => Err(CallError::Silent),
+            other => other,
+        }
     }
 }
 

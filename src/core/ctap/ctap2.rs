@@ -101,6 +101,9 @@ pub struct Info {
     pub max_credential_count: Option<usize>,
     /// The longest message, in bytes; at least 1024.
     pub max_message_size: usize,
+    /// The longest response: the same where the key says so, else what the protocol allows. An attestation
+    /// with its certificate has more than 1024 bytes.
+    pub max_response_size: usize,
 }
 
 /// The request for [`Info`].
@@ -150,6 +153,7 @@ pub fn read_info(payload: &[u8]) -> Result<Info, Malformed> {
         make_cred_uv_not_required: option("makeCredUvNotRqd"),
         max_credential_count: number(7).map(|count| count.max(1)),
         max_message_size: number(5).unwrap_or(0).max(MESSAGE_SIZE_DEFAULT),
+        max_response_size: number(5).unwrap_or(usize::MAX).max(MESSAGE_SIZE_DEFAULT),
     })
 }
 

@@ -113,10 +113,12 @@ impl<'k, K: Keys> Session<'k, K> {
                     pause(self.keys, busy_until)?;
                 }
                 Err(error @ (CallError::Broken(_) | CallError::Hid(_))) => {
-                    self.drain(None)?;
+                    let drained = self.keys.now()?.after(DRAIN_MAX).min(until);
+                    self.drain(drained)?;
+                    let reset = self.keys.now()?.after(SILENCE).min(until);
+                    self.open_channel(reset)?;
+                    // Not before: a key that waits for a touch ignores INIT, and has to be cancelled.
                     self.owed = false;
-                    let reset_until = self.keys.now()?.after(SILENCE);
-                    self.open_channel(reset_until)?;
                     return Err(error);
                 }
                 other => return other,
@@ -140,7 +142,7 @@ impl<'k, K: Keys> Session<'k, K> {
     fn call_once(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, CallError> {
         let reports = self.link.request(command::CBOR, request).ok_or(CallError::TooLong)?;
         self.owed = true;
-        self.send(&reports)?;
+        self.send(&reports, until)?;
         let mut heard = self.keys.now()?;
         loop {
             match self.hear(heard.after(SILENCE), until)? {
@@ -168,7 +170,7 @@ impl<'k, K: Keys> Session<'k, K> {
         loop {
             self.nonce = self.nonce.wrapping_add(1);
             let reports = self.link.open(self.nonce.to_be_bytes());
-            self.send(&reports)?;
+            self.send(&reports, until)?;
             match self.opened(if busy { until } else { silent_at }, until) {
                 Ok(true) => return Ok(()),
                 Ok(false) => busy = true,
@@ -211,19 +213,30 @@ impl<'k, K: Keys> Session<'k, K> {
         }
     }
 
-    fn send(&mut self, reports: &[Report]) -> Result<(), CallError> {
-        for report in reports {
+    /// Sends a message, `until` at the latest but for its first report: the bus gives a key up to 5 seconds to
+    /// take each.
+    fn send(&mut self, reports: &[Report], until: Moment) -> Result<(), CallError> {
+        for (index, report) in reports.iter().enumerate() {
+            if index != 0 && self.keys.now()? >= until {
+                return Err(CallError::Elapsed);
+            }
             self.keys.send(self.key, report)?;
         }
         Ok(())
     }
 
-    /// Reads what still comes: until the final frame of a cancelled request, 200 ms of silence, or 1 second.
-    fn drain(&mut self, cancel: Option<&[Report]>) -> Result<(), CallError> {
-        if let Some(reports) = cancel {
-            self.send(reports)?;
+    /// Cancels the request that is under way, and drains.
+    fn cancel(&mut self) -> Result<(), CallError> {
+        // One report: it is sent even where the clock fails.
+        for report in self.link.cancel() {
+            self.keys.send(self.key, &report)?;
         }
         let end = self.keys.now()?.after(DRAIN_MAX);
+        self.drain(end)
+    }
+
+    /// Reads what still comes: until the final frame of a cancelled request, 200 ms of silence, or `end`.
+    fn drain(&mut self, end: Moment) -> Result<(), CallError> {
         loop {
             let quiet = self.keys.now()?.after(DRAIN_SILENCE);
             match self.hear(quiet, end) {
@@ -239,9 +252,8 @@ impl<'k, K: Keys> Session<'k, K> {
 impl<K: Keys> Drop for Session<'_, K> {
     fn drop(&mut self) {
         if self.owed {
-            let reports = self.link.cancel();
             // Nothing more can be done for a key that does not even take this.
-            let _ = self.drain(Some(&reports));
+            let _ = self.cancel();
         }
         self.keys.close(self.key);
     }

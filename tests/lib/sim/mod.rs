@@ -27,6 +27,8 @@ pub struct SimKeys {
     plan: Vec<(Duration, Plan)>,
     /// Fails the n-th call of a port with this.
     pub fault: Option<(u64, Fault)>,
+    /// How long every key takes to take a report that continues a message: the kernel waits for up to 5 seconds.
+    pub send_takes: Duration,
     calls: u64,
 }
 
@@ -69,6 +71,7 @@ impl Default for SimKeys {
             trace: Vec::new(),
             plan: Vec::new(),
             fault: None,
+            send_takes: Duration::ZERO,
             calls: 0,
         }
     }
@@ -123,6 +126,12 @@ impl SimKeys {
     pub fn plug_after(&mut self, key: KeyId, span: Duration) {
         self.slot(key).plugged = false;
         self.plan.push((self.now + span, Plan::Plug(key)));
+    }
+
+    /// Removes `key` after one span and plugs it in, or another in its place, after a longer one.
+    pub fn replug(&mut self, key: KeyId, removed: Duration, plugged: Duration) {
+        self.plan.push((self.now + removed, Plan::Unplug(key)));
+        self.plan.push((self.now + plugged, Plan::Plug(key)));
     }
 
     /// Removes `key` at the n-th open, send or report (from 0).
@@ -229,6 +238,9 @@ impl Keys for SimKeys {
     fn send(&mut self, key: KeyId, report: &Report) -> Result<(), Gone> {
         if self.removed_now(key) {
             return Err(Gone);
+        }
+        if report[4] & 0x80 == 0 {
+            self.now += self.send_takes;
         }
         let now = self.now;
         let slot = self.slot(key);
