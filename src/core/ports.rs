@@ -45,9 +45,10 @@ pub struct Fault {
     pub errno: i32,
 }
 
-/// A key that is plugged in now, named for as long as it stays plugged in (the number of its hidraw node).
+/// A key that is plugged in now. Another key in the same port is another one, though the system gives it the
+/// same number: it is asked, whatever the one before it answered.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct KeyId(pub u32);
+pub struct KeyId(pub u64);
 
 /// What came out of waiting for the keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -75,8 +75,9 @@ impl Keys for Hidraw {
         }
         let number =
             read_at_most(&self.sys.join(node(key)).join("dev"), 32).map_err(|_| OpenError::Gone)?;
-        // The number may have passed to a keyboard since the list was made.
-        if !self.is_fido(key) {
+        // The number may have passed to another key or a keyboard since the list was made.
+        let now = KeyId((key.0 & u64::from(u32::MAX)) | instance(&self.sys, &node(key)));
+        if now != key || !self.is_fido(key) {
             return Err(OpenError::Gone);
         }
         let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY;
@@ -104,9 +105,21 @@ impl Keys for Hidraw {
     }
 }
 
-/// The name of a node, in sysfs and in `/dev`.
-fn node(KeyId(number): KeyId) -> String {
-    format!("hidraw{number}")
+/// The name of a node, in sysfs and in `/dev`: its number is the lower half of the key's.
+fn node(KeyId(key): KeyId) -> String {
+    format!("hidraw{}", key & u64::from(u32::MAX))
+}
+
+/// What tells a key from the one that was behind the same node before it, in the upper half of the key's
+/// number: the kernel's count of HID devices, the last part of `0003:1050:0407.002A`, to which `device` leads.
+/// 0 where it does not say.
+fn instance(sys: &Path, node: &str) -> u64 {
+    let device = fs::read_link(sys.join(node).join("device")).unwrap_or_default();
+    let count = device
+        .file_name()
+        .and_then(|name| name.to_str()?.rsplit_once('.'))
+        .and_then(|(_, count)| u32::from_str_radix(count, 16).ok());
+    u64::from(count.unwrap_or(0)) << 32
 }
 
 /// The nodes that sysfs lists, in the order of their numbers. None, where there is no sysfs.
@@ -121,11 +134,15 @@ fn nodes(sys: &Path) -> Result<Vec<KeyId>, Fault> {
     for entry in entries {
         let name = entry.map_err(fault)?.file_name();
         let number = name.to_str().and_then(|name| name.strip_prefix("hidraw"));
-        let key = number.and_then(|number| number.parse().ok()).map(KeyId);
+        let number: Option<u32> = number.and_then(|number| number.parse().ok());
+        let Some(number) = number.map(u64::from) else { continue };
+        let key = KeyId(number);
         // "+3" and "03" parse as well, and are nobody's names.
-        keys.extend(key.filter(|key| name.to_str() == Some(&node(*key))));
+        if name.to_str() == Some(&node(key)) {
+            keys.push(KeyId(number | instance(sys, &node(key))));
+        }
     }
-    keys.sort_unstable();
+    keys.sort_unstable_by_key(|KeyId(key)| key & u64::from(u32::MAX));
     Ok(keys)
 }
 
@@ -284,6 +301,26 @@ mod tests {
         assert_eq!(hidraw.plugged(), Ok(vec![KeyId(0)]));
         assert_eq!(hidraw.open(KeyId(0)), Err(OpenError::Denied { errno: libc::ENOENT }));
         assert_eq!(hidraw.open(KeyId(1)), Err(OpenError::Gone));
+    }
+
+    #[test]
+    fn given_another_key_behind_the_same_node_then_it_is_another_key() {
+        let mut hidraw = tree("hidraw-replugged", &[(0, KEY)]);
+        let (node, devices) = (hidraw.sys.join("hidraw0"), hidraw.sys.join("../devices"));
+        let plug = |device: &str| {
+            let _ = fs::remove_file(node.join("device"));
+            let _ = fs::remove_dir_all(node.join("device"));
+            fs::create_dir_all(devices.join(device)).unwrap();
+            fs::write(devices.join(device).join("report_descriptor"), KEY).unwrap();
+            symlink(devices.join(device), node.join("device")).unwrap();
+        };
+        plug("0003:1050:0407.0001");
+        let first = hidraw.plugged().unwrap();
+        plug("0003:1050:0407.002A");
+        let second = hidraw.plugged().unwrap();
+        assert_eq!((first, second), (vec![KeyId(1 << 32)], vec![KeyId(0x2a << 32)]));
+        assert_eq!(hidraw.open(KeyId(1 << 32)), Err(OpenError::Gone));
+        assert_ne!(hidraw.open(KeyId(0x2a << 32)), Err(OpenError::Gone));
     }
 
     #[test]

@@ -185,7 +185,7 @@ mod tests {
     }
 
     /// Keys with these numbers, open, and their other ends.
-    fn keys(count: u32) -> (OpenKeys, Vec<OwnedFd>) {
+    fn keys(count: u64) -> (OpenKeys, Vec<OwnedFd>) {
         let mut keys = OpenKeys::default();
         let ends = (0..count).map(|number| {
             let (ours, theirs) = pair();

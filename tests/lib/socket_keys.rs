@@ -34,7 +34,7 @@ impl SocketKeys {
     /// The report or the end that a readable wire has for us.
     fn read(&mut self, index: usize) -> Option<KeyEvent> {
         let wire = self.wires.get_mut(index)?;
-        let key = KeyId(u32::try_from(index).ok()?);
+        let key = KeyId(u64::try_from(index).ok()?);
         let mut report = [0; 64];
         match recv(wire.fd, &mut report, MsgFlags::MSG_DONTWAIT) {
             Ok(64) => Some(KeyEvent::Report(key, report)),
@@ -64,7 +64,7 @@ impl Keys for SocketKeys {
             wire.alive && matches!(poll(&mut fds, PollTimeout::ZERO), Ok(0))
         };
         let keys = self.wires.iter().enumerate().filter(|(_, wire)| alive(wire));
-        Ok(keys.filter_map(|(index, _)| Some(KeyId(u32::try_from(index).ok()?))).collect())
+        Ok(keys.filter_map(|(index, _)| Some(KeyId(u64::try_from(index).ok()?))).collect())
     }
 
     fn open(&mut self, key: KeyId) -> Result<(), OpenError> {

@@ -211,7 +211,6 @@ fn given_a_registration_with_a_long_certificate_then_it_is_read() {
 
 /// Another key in the same port gets the same number: it is asked all the same.
 #[test]
-#[ignore = "a key is named by the number of its node alone"]
 fn given_a_foreign_key_swapped_while_another_blinks_then_the_new_one_is_asked() {
     let mine = Secret::new(1, 64);
     let (foreign, _) = soft_key(&[Secret::new(2, 64)], Behaviour::default());

@@ -58,6 +58,8 @@ struct Slot {
 
 enum Plan {
     Plug(KeyId),
+    /// The same or another key in the same port: another `KeyId` of the same slot.
+    Replace(KeyId),
     Unplug(KeyId),
 }
 
@@ -92,7 +94,7 @@ impl SimKeys {
 
     /// Plugs in a key that the test keeps a hand on.
     pub fn share(&mut self, device: Rc<RefCell<dyn Device>>) -> KeyId {
-        let id = KeyId(u32::try_from(self.slots.len()).unwrap());
+        let id = KeyId(u64::try_from(self.slots.len()).unwrap());
         self.slots.push(Slot {
             id,
             device,
@@ -131,7 +133,7 @@ impl SimKeys {
     /// Removes `key` after one span and plugs it in, or another in its place, after a longer one.
     pub fn replug(&mut self, key: KeyId, removed: Duration, plugged: Duration) {
         self.plan.push((self.now + removed, Plan::Unplug(key)));
-        self.plan.push((self.now + plugged, Plan::Plug(key)));
+        self.plan.push((self.now + plugged, Plan::Replace(key)));
     }
 
     /// Removes `key` at the n-th open, send or report (from 0).
@@ -182,7 +184,7 @@ impl SimKeys {
     }
 
     fn slot(&mut self, key: KeyId) -> &mut Slot {
-        &mut self.slots[key.0 as usize]
+        &mut self.slots[(key.0 & 0xffff_ffff) as usize]
     }
 
     fn count_call(&mut self) -> Result<(), Fault> {
@@ -221,7 +223,7 @@ impl Keys for SimKeys {
         let removed = self.removed_now(key);
         let now = self.now;
         let slot = self.slot(key);
-        let result = if removed || !slot.plugged {
+        let result = if removed || !slot.plugged || slot.id != key {
             Err(OpenError::Gone)
         } else if let Some(errno) = slot.denied {
             Err(OpenError::Denied { errno })
@@ -244,7 +246,7 @@ impl Keys for SimKeys {
         }
         let now = self.now;
         let slot = self.slot(key);
-        if !slot.open || !slot.plugged {
+        if !slot.open || !slot.plugged || slot.id != key {
             return Err(Gone);
         }
         slot.device.borrow_mut().receive(now, report);
@@ -274,6 +276,12 @@ impl Keys for SimKeys {
             let (_, plan) = self.plan.remove(index);
             self.now = self.now.max(at);
             return Ok(match plan {
+                Plan::Replace(key) => {
+                    let slot = self.slot(key);
+                    slot.plugged = true;
+                    slot.id.0 += 1 << 32;
+                    KeyEvent::Hotplug
+                }
                 Plan::Plug(key) => {
                     self.slot(key).plugged = true;
                     KeyEvent::Hotplug
