@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use fidokey_core::credential::{AccountName, KeyName, is_unprintable};
+use fidokey_core::credential::{AccountName, Algorithm, KeyName, is_unprintable};
 
 use crate::outcome::{Exit, Failure};
 
@@ -55,6 +55,9 @@ pub(crate) struct Enroll {
     /// What to call the key [default: the first of "Key 1", "Key 2", ... that is free]
     #[arg(long, value_name = "NAME", value_parser = key_name)]
     pub(crate) name: Option<KeyName>,
+    /// Which algorithm its credential must have [default: es256, or eddsa where the key has no other]
+    #[arg(long, value_name = "ALGORITHM", value_parser = algorithm)]
+    pub(crate) algorithm: Option<Algorithm>,
 }
 
 /// Show the keys of an account.
@@ -125,6 +128,11 @@ fn key_name(text: &str) -> Result<KeyName, String> {
     KeyName::new(text).map_err(|bad| bad.to_string())
 }
 
+fn algorithm(text: &str) -> Result<Algorithm, String> {
+    let known = Algorithm::ALL.into_iter().find(|algorithm| algorithm.word() == text);
+    known.ok_or_else(|| "an algorithm is es256 or eddsa".to_owned())
+}
+
 /// The name as libpam would have it, which puts it into lower case.
 fn service_name(text: &str) -> Result<String, String> {
     let odd = |c: char| is_unprintable(c) || c.is_whitespace() || c == '/';
@@ -150,7 +158,7 @@ mod tests {
     #[test]
     fn given_a_verb_then_its_options_are_what_was_typed() {
         match typed(&["enroll", "--user", "alice", "--name", "Blue key"]) {
-            Ok(Verb::Enroll(Enroll { user: Some(user), name: Some(name) })) => {
+            Ok(Verb::Enroll(Enroll { user: Some(user), name: Some(name), algorithm: None })) => {
                 assert_eq!((user.as_str(), name.as_str()), ("alice", "Blue key"));
             }
             other => panic!("{other:?}"),

@@ -1,10 +1,11 @@
 //! `fidokey enroll`: registers a key for an account, proves it, and only then writes it down.
 
+use std::slice;
 use std::time::Duration;
 
 use fidokey_core::audit::Line;
 use fidokey_core::config::ConfigFile;
-use fidokey_core::credential::{Credential, KeyName, RpId};
+use fidokey_core::credential::{Algorithm, Credential, KeyName, RpId};
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
 use fidokey_core::ports::{Account, Machine};
 use fidokey_core::record::{CREDENTIALS_MAX, Record};
@@ -40,6 +41,7 @@ pub(crate) fn run(asked: &Enroll) -> Outcome {
             account: &account,
             existing: &existing,
             name: &name,
+            algorithms: asked.algorithm.as_ref().map_or(&Algorithm::ALL, slice::from_ref),
             rp_id: &rp_id,
             patience: PATIENCE,
             added: &date::now(),

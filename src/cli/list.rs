@@ -1,7 +1,7 @@
 //! `fidokey list`: the keys of an account. The record is readable by all, so nobody has to be root.
 
 use fidokey_core::base64url;
-use fidokey_core::credential::{Algorithm, Credential, Protocol, Verification};
+use fidokey_core::credential::{Credential, Verification};
 use fidokey_core::ports::Machine;
 use fidokey_system::files::Places;
 use fidokey_system::machine::System;
@@ -10,7 +10,7 @@ use crate::arguments::List;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::{account, json, record, terminal};
 
-const HEAD: [&str; 6] = ["NAME", "ALGORITHM", "VERIFICATION", "ADDED", "BY", "CRED"];
+const HEAD: [&str; 7] = ["NAME", "PROTOCOL", "ALGORITHM", "VERIFICATION", "ADDED", "BY", "CRED"];
 
 /// Lists the keys.
 pub(crate) fn run(asked: &List) -> Outcome {
@@ -35,15 +35,12 @@ pub(crate) fn run(asked: &List) -> Outcome {
 
 /// One key for programs. Keys of the object may be added, never renamed or removed.
 fn object(credential: &Credential) -> String {
-    let protocol = match credential.protocol {
-        Protocol::Fido2 => "fido2",
-    };
     json::object(&[
         ("name", credential.name.as_str()),
         ("cred", &record::tag(credential)),
         ("id", &base64url::encode(credential.id.as_bytes())),
-        ("protocol", protocol),
-        ("algorithm", algorithm(credential)),
+        ("protocol", credential.protocol.word()),
+        ("algorithm", credential.public_key.algorithm().word()),
         ("rp_id", credential.rp_id.as_str()),
         ("verification", verification(credential)),
         ("added", &credential.added),
@@ -57,7 +54,8 @@ fn table(credentials: &[Credential]) -> String {
     rows.extend(credentials.iter().map(|credential| {
         [
             credential.name.as_str(),
-            algorithm(credential),
+            credential.protocol.word(),
+            credential.public_key.algorithm().word(),
             verification(credential),
             &credential.added,
             &credential.added_by,
@@ -66,21 +64,15 @@ fn table(credentials: &[Credential]) -> String {
         .map(terminal::printable)
     }));
     let widths = (0..HEAD.len()).map(|column| {
-        let width = |row: &[String; 6]| row.get(column).map_or(0, |cell| cell.chars().count());
+        let width = |row: &[String; 7]| row.get(column).map_or(0, |cell| cell.chars().count());
         rows.iter().map(width).max().unwrap_or_default()
     });
     let widths: Vec<usize> = widths.collect();
-    let line = |row: &[String; 6]| {
+    let line = |row: &[String; 7]| {
         let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}  "));
         cells.collect::<String>().trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-fn algorithm(credential: &Credential) -> &'static str {
-    match credential.public_key.algorithm() {
-        Algorithm::Es256 => "es256",
-    }
 }
 
 fn verification(credential: &Credential) -> &'static str {
@@ -119,8 +111,8 @@ added_by = "root"
         let record = Record::parse(RECORD.as_bytes()).unwrap();
         assert_eq!(
             table(&record.credentials),
-            "NAME      ALGORITHM  VERIFICATION  ADDED                 BY    CRED\n\
-             Blue key  es256      none          2026-11-23T10:00:00Z  root  709e80c8"
+            "NAME      PROTOCOL  ALGORITHM  VERIFICATION  ADDED                 BY    CRED\n\
+             Blue key  fido2     es256      none          2026-11-23T10:00:00Z  root  709e80c8"
         );
         assert_eq!(
             object(record.credentials.first().unwrap()),

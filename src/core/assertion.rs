@@ -32,14 +32,17 @@ pub(crate) mod flag {
 /// A public key that has been checked: a point of its curve, in the one encoding that is accepted.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum PublicKey {
+    /// A point of edwards25519.
+    EdDsa(ed25519_dalek::VerifyingKey),
     /// A point of P-256.
     Es256(VerifyingKey),
 }
 
 impl PublicKey {
     /// Takes `bytes` as a key of `algorithm`: for ES256 the uncompressed point of SEC 1, 65 bytes beginning
-    /// with 0x04 (WebAuthn section 5.8.5 allows no other). `None` when it is not on the curve, is the point
-    /// at infinity or has another length.
+    /// with 0x04 (WebAuthn section 5.8.5 allows no other); for EdDSA the 32 bytes of RFC 8032 section 5.1.2.
+    /// `None` when it is not on the curve, is the point at infinity or one of small order, for which anybody
+    /// can sign, is another encoding of a point or has another length.
     #[must_use]
     pub fn new(algorithm: Algorithm, bytes: &[u8]) -> Option<Self> {
         match algorithm {
@@ -47,6 +50,11 @@ impl PublicKey {
                 VerifyingKey::from_sec1_bytes(bytes).ok().map(Self::Es256)
             }
             Algorithm::Es256 => None,
+            Algorithm::EdDsa => {
+                let bytes: &[u8; 32] = bytes.try_into().ok()?;
+                let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).ok()?;
+                (is_canonical(bytes) && !key.is_weak()).then_some(Self::EdDsa(key))
+            }
         }
     }
 
@@ -54,6 +62,7 @@ impl PublicKey {
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
         match self {
+            Self::EdDsa(_) => Algorithm::EdDsa,
             Self::Es256(_) => Algorithm::Es256,
         }
     }
@@ -62,21 +71,32 @@ impl PublicKey {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
+            Self::EdDsa(key) => key.to_bytes().to_vec(),
             Self::Es256(key) => key.to_sec1_point(false).as_bytes().to_vec(),
         }
     }
 
     /// Whether `signature` is this key's over `message`. ES256: strict DER of at most 72 bytes, either of the
-    /// two values of `s`.
+    /// two values of `s`. EdDSA: 64 bytes, `s` below the order of the group, no cofactor.
+    ///
+    /// It says nothing of whose message it is or when it was signed; [`verify`] does.
     #[must_use]
-    fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
+            Self::EdDsa(key) => ed25519_dalek::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
             Self::Es256(key) => {
                 signature.len() <= DER_SIGNATURE_MAX
                     && Signature::from_der(signature).is_ok_and(|s| key.verify(message, &s).is_ok())
             }
         }
     }
+}
+
+/// Whether the y coordinate of an encoded point is below 2^255 - 19: one point, one text.
+fn is_canonical(encoded: &[u8; 32]) -> bool {
+    let [low, middle @ .., high] = encoded;
+    *low < 0xed || high & 0x7f != 0x7f || middle.iter().any(|&byte| byte != 0xff)
 }
 
 /// A client data hash that was made for one assertion and is used up by verifying it.

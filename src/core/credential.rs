@@ -160,16 +160,31 @@ pub fn is_unprintable(c: char) -> bool {
 /// What a credential signs with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Algorithm {
+    /// EdDSA with Ed25519, COSE -8.
+    EdDsa,
     /// ECDSA with P-256 and SHA-256, COSE -7.
     Es256,
 }
 
 impl Algorithm {
+    /// All of them; what a new key is asked for, the first before the second.
+    pub const ALL: [Self; 2] = [Self::Es256, Self::EdDsa];
+
     /// The number that COSE gives it (RFC 9053).
     #[must_use]
-    pub const fn cose(self) -> i64 {
+    pub const fn cose(self) -> i16 {
         match self {
+            Self::EdDsa => -8,
             Self::Es256 => -7,
+        }
+    }
+
+    /// The word of records, lists and the command line.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::EdDsa => "eddsa",
+            Self::Es256 => "es256",
         }
     }
 }
@@ -179,6 +194,22 @@ impl Algorithm {
 pub enum Protocol {
     /// CTAP2.
     Fido2,
+    /// CTAP1: it proves a touch and never more.
+    U2f,
+}
+
+impl Protocol {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Fido2, Self::U2f];
+
+    /// The word of records and lists.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Fido2 => "fido2",
+            Self::U2f => "u2f",
+        }
+    }
 }
 
 /// What a login must prove beyond the touch.

@@ -5,7 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::assertion::{self, Challenge, Rejected, Subject};
-use crate::credential::{CounterPolicy, Credential, KeyName, Protocol, RpId, Verification};
+use crate::credential::{
+    Algorithm, CounterPolicy, Credential, KeyName, Protocol, RpId, Verification,
+};
 use crate::ctap::client::{Client, KeyError, Limits};
 use crate::ctap::ctap2::{self, NewCredential, Status};
 use crate::ctap::session::CallError;
@@ -22,6 +24,8 @@ pub struct Enrollment<'a> {
     pub existing: &'a [Credential],
     /// The name of the new key; not among the existing ones.
     pub name: &'a KeyName,
+    /// The algorithms that the credential may have, the most wanted one first.
+    pub algorithms: &'a [Algorithm],
     /// The relying party id to bind the credential to.
     pub rp_id: &'a RpId,
     /// How long to wait for a key to be plugged in, and for each of the two touches.
@@ -63,7 +67,7 @@ pub enum EnrollError {
     TouchTimeout,
     /// The registration does not pass a check.
     Unfit(Unfit),
-    /// The key is of the first generation, or cannot sign with ES256.
+    /// The key has none of the algorithms asked for.
     Unsupported,
     /// The new credential did not pass a login.
     Unproven(Rejected),
@@ -88,7 +92,7 @@ impl EnrollError {
             Self::SeveralKeys => "Leave only the key to register plugged in.",
             Self::TouchTimeout => "Run the command again and touch the key when it blinks.",
             Self::Unfit(_) | Self::Unproven(_) => "Do not use this key: nothing was written.",
-            Self::Unsupported => "Use a FIDO2 key.",
+            Self::Unsupported => "Use another key, or another --algorithm.",
         }
     }
 }
@@ -124,7 +128,7 @@ impl fmt::Display for EnrollError {
             Self::Unproven(rejected) => {
                 write!(f, "The new credential did not pass a login ({}).", rejected.word())
             }
-            Self::Unsupported => f.write_str("This key cannot make a FIDO2 credential with ES256."),
+            Self::Unsupported => f.write_str("This key has none of the algorithms asked for."),
         }
     }
 }
@@ -216,7 +220,8 @@ fn make<M: Machine, H: Host, K: Keys>(
     until: Moment,
 ) -> Result<Credential, EnrollError> {
     let info = client.info(until)?;
-    if !info.fido2 || !info.es256 {
+    let possible = enrollment.algorithms.iter().any(|wanted| info.algorithms.contains(wanted));
+    if !info.fido2 || !possible {
         return Err(EnrollError::Unsupported);
     }
     if info.always_uv || (info.client_pin && !info.make_cred_uv_not_required) {
@@ -245,6 +250,7 @@ fn make<M: Machine, H: Host, K: Keys>(
         client_data_hash: &random32(machine)?,
         user_handle: &user_handle,
         exclude_list: &exclude,
+        algorithms: enrollment.algorithms,
         cred_protect: info.cred_protect,
     });
     show(host, "Touch your security key to register it.")?;
@@ -252,8 +258,14 @@ fn make<M: Machine, H: Host, K: Keys>(
     let payload = client.touch(&request, until)?;
     let made =
         ctap2::read_made_credential(&payload).map_err(|_| EnrollError::Unfit(Unfit::Malformed))?;
-    let registered = registration::check(&made, rp_id, Verification::None, info.cred_protect)
-        .map_err(EnrollError::Unfit)?;
+    let registered = registration::check(
+        &made,
+        rp_id,
+        enrollment.algorithms,
+        Verification::None,
+        info.cred_protect,
+    )
+    .map_err(EnrollError::Unfit)?;
     if known.iter().any(|credential| credential.id == registered.id) {
         return Err(EnrollError::AlreadyRegistered);
     }

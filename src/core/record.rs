@@ -145,15 +145,15 @@ fn check_count(source: Source<'_>, credentials: &[RawCredential]) -> Result<(), 
 }
 
 fn parse_credential(source: Source<'_>, raw: &RawCredential) -> Result<Credential, Misfit> {
-    let algorithm = source.value("algorithm", &raw.algorithm, |word| match word.as_str() {
-        "es256" => Ok(Algorithm::Es256),
-        _ => Err("must be \"es256\""),
+    let algorithm = source.value("algorithm", &raw.algorithm, |word| {
+        let known = Algorithm::ALL.into_iter().find(|algorithm| algorithm.word() == word);
+        known.ok_or("must be \"es256\" or \"eddsa\"")
     })?;
     Ok(Credential {
         name: source.value("name", &raw.name, |name| KeyName::new(name).map_err(|bad| bad.0))?,
-        protocol: source.value("protocol", &raw.protocol, |word| match word.as_str() {
-            "fido2" => Ok(Protocol::Fido2),
-            _ => Err("must be \"fido2\""),
+        protocol: source.value("protocol", &raw.protocol, |word| {
+            let known = Protocol::ALL.into_iter().find(|protocol| protocol.word() == word);
+            known.ok_or("must be \"fido2\" or \"u2f\"")
         })?,
         rp_id: source.value("rp_id", &raw.rp_id, |rp_id| RpId::new(rp_id).map_err(|bad| bad.0))?,
         id: source
@@ -218,12 +218,6 @@ fn uuid_text(uuid: [u8; 16]) -> String {
 }
 
 fn write_credential(text: &mut String, credential: &Credential) {
-    let protocol = match credential.protocol {
-        Protocol::Fido2 => "fido2",
-    };
-    let algorithm = match credential.public_key.algorithm() {
-        Algorithm::Es256 => "es256",
-    };
     let verification = match credential.verification {
         Verification::None => "none",
         Verification::Required => "required",
@@ -234,8 +228,8 @@ fn write_credential(text: &mut String, credential: &Credential) {
     };
     let lines = [
         ("name", Some(quoted(credential.name.as_str()))),
-        ("protocol", Some(quoted(protocol))),
-        ("algorithm", Some(quoted(algorithm))),
+        ("protocol", Some(quoted(credential.protocol.word()))),
+        ("algorithm", Some(quoted(credential.public_key.algorithm().word()))),
         ("rp_id", Some(quoted(credential.rp_id.as_str()))),
         ("id", Some(quoted(&base64url::encode(credential.id.as_bytes())))),
         ("public_key", Some(quoted(&base64url::encode(&credential.public_key.to_bytes())))),

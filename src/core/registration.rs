@@ -53,14 +53,15 @@ pub enum Unfit {
     UserVerification,
 }
 
-/// Checks what a key answered to a request for a new ES256 credential of `rp_id`; `cred_protect` says
-/// whether level 2 was asked for.
+/// Checks what a key answered to a request for a new credential of `rp_id` with one of `algorithms`;
+/// `cred_protect` says whether level 2 was asked for.
 ///
 /// # Errors
 /// The first check that it did not pass.
 pub fn check(
     made: &MadeCredential<'_>,
     rp_id: &RpId,
+    algorithms: &[Algorithm],
     required: Verification,
     cred_protect: bool,
 ) -> Result<Registered, Unfit> {
@@ -97,7 +98,7 @@ pub fn check(
         .ok_or(Unfit::CredentialId)?;
     let id = CredentialId::new(id).map_err(|_| Unfit::CredentialId)?;
     let (cose, rest, _) = cbor::read_first(rest).map_err(|_| Unfit::Malformed)?;
-    let public_key = public_key(&cose)?;
+    let public_key = public_key(&cose, algorithms)?;
     extensions(flags, rest, cred_protect)?;
     Ok(Registered { id, public_key, aaguid: *aaguid, backup_eligible })
 }
@@ -106,22 +107,24 @@ fn take<const N: usize>(bytes: &[u8]) -> Result<(&[u8; N], &[u8]), Unfit> {
     bytes.split_first_chunk().ok_or(Unfit::Malformed)
 }
 
-/// A COSE key of ES256 (RFC 9053 section 7.1.1, WebAuthn section 5.8.5): exactly the five members it has.
-fn public_key(cose: &Value<'_>) -> Result<PublicKey, Unfit> {
+/// A COSE key (RFC 9053 section 7, WebAuthn section 5.8.5): of an algorithm that was asked for, and with
+/// exactly the members that its kind has.
+fn public_key(cose: &Value<'_>, algorithms: &[Algorithm]) -> Result<PublicKey, Unfit> {
     let Value::Map(members) = cose else { return Err(Unfit::Malformed) };
     let integer = |key: i64| cose.member(key).and_then(Value::integer);
-    if integer(3) != Some(Algorithm::Es256.cose()) {
-        return Err(Unfit::Algorithm);
-    }
-    let (x, y) = match (cose.member(-2), cose.member(-3)) {
-        (Some(Value::Bytes(x)), Some(Value::Bytes(y))) => (*x, *y),
+    let coordinate = |key: i64| cose.member(key).and_then(Value::bytes).filter(|c| c.len() == 32);
+    let algorithm = algorithms
+        .iter()
+        .copied()
+        .find(|algorithm| integer(3) == Some(algorithm.cose().into()))
+        .ok_or(Unfit::Algorithm)?;
+    let shape = (integer(1), integer(-1), members.len());
+    let bytes = match (algorithm, shape, coordinate(-2), coordinate(-3)) {
+        (Algorithm::Es256, (Some(2), Some(1), 5), Some(x), Some(y)) => [&[0x04], x, y].concat(),
+        (Algorithm::EdDsa, (Some(1), Some(6), 4), Some(x), None) => x.to_vec(),
         _ => return Err(Unfit::PublicKey),
     };
-    if integer(1) != Some(2) || integer(-1) != Some(1) || x.len() != 32 || members.len() != 5 {
-        return Err(Unfit::PublicKey);
-    }
-    let point = [&[0x04], x, y].concat();
-    PublicKey::new(Algorithm::Es256, &point).ok_or(Unfit::PublicKey)
+    PublicKey::new(algorithm, &bytes).ok_or(Unfit::PublicKey)
 }
 
 /// Extension outputs: none, or the protection level that was asked for.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use fidokey_core::credential::{AccountName, KeyName, RpId};
+use fidokey_core::credential::{AccountName, Algorithm, KeyName, RpId};
 use fidokey_core::ctap::cbor;
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
 use fidokey_core::ports::{Account, KeyId};
@@ -198,6 +198,7 @@ fn given_a_registration_with_a_long_certificate_then_it_is_read() {
         account: &account,
         existing: &[],
         name: &KeyName::new("Blue key").unwrap(),
+        algorithms: &Algorithm::ALL,
         rp_id: &RpId::default(),
         patience: 5 * SECOND,
         added: "2026-11-23T10:00:00Z",

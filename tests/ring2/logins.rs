@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use fidokey_core::credential::Algorithm;
 use fidokey_tests::key::{EmulatedKey, Touch};
 use fidokey_tests::sim::softkey::Secret;
 
@@ -179,4 +180,14 @@ fn given_the_shipped_module_on_a_machine_without_records_then_denied() {
         "auth required pam_permit.so".to_owned(),
     ];
     assert_eq!(stage.run_stack(&lines, &["authenticate", "authenticate"]).code("authenticate"), 0);
+}
+
+/// A key asked for EdDSA makes such a credential, and logs in with it.
+#[test]
+fn given_an_eddsa_credential_then_granted_with_two_commands() {
+    let (stage, handle) = Stage::enrolled_with(&EmulatedKey::new(70), &[Algorithm::EdDsa]);
+    let record = std::fs::read_to_string(stage.record_path()).unwrap();
+    assert!(record.contains("algorithm = \"eddsa\""), "{record}");
+    assert_eq!(stage.run(&["authenticate"]).code("authenticate"), 0);
+    assert_eq!(commands(&handle), ["INIT", "getAssertion", "touch"]);
 }

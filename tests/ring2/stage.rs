@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use fidokey_core::credential::{AccountName, Credential, KeyName, RpId};
+use fidokey_core::credential::{AccountName, Algorithm, Credential, KeyName, RpId};
 use fidokey_core::enroll::{Enrollment, enroll};
 use fidokey_core::ports::{Account, Machine as _};
 use fidokey_core::record::Record;
@@ -76,13 +76,26 @@ impl Stage {
 
     /// The same with an emulated key plugged in, whose credential is the account's.
     pub(crate) fn enrolled(key: &EmulatedKey) -> (Self, KeyHandle) {
-        Self::enrolled_after(key, Vec::new())
+        Self::enrolled_with(key, &Algorithm::ALL)
+    }
+
+    /// The same with a credential of one of these algorithms.
+    pub(crate) fn enrolled_with(key: &EmulatedKey, algorithms: &[Algorithm]) -> (Self, KeyHandle) {
+        Self::enrolled_as(key, Vec::new(), algorithms)
     }
 
     /// The same, where the account has these credentials before that one.
     pub(crate) fn enrolled_after(
         key: &EmulatedKey,
+        credentials: Vec<Credential>,
+    ) -> (Self, KeyHandle) {
+        Self::enrolled_as(key, credentials, &Algorithm::ALL)
+    }
+
+    fn enrolled_as(
+        key: &EmulatedKey,
         mut credentials: Vec<Credential>,
+        algorithms: &[Algorithm],
     ) -> (Self, KeyHandle) {
         let mut stage = Self::bare();
         let (client, handle) = key.plug().unwrap();
@@ -93,6 +106,7 @@ impl Stage {
             account: &account,
             existing: &credentials,
             name: &KeyName::new("Blue key").unwrap(),
+            algorithms,
             rp_id: &RpId::default(),
             patience: Duration::from_secs(10),
             added: "2026-11-23T10:00:00Z",

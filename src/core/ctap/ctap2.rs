@@ -91,8 +91,8 @@ pub struct Info {
     pub client_pin: bool,
     /// Whether it knows the extension credProtect.
     pub cred_protect: bool,
-    /// Whether it can make an ES256 credential; a key that does not list algorithms can.
-    pub es256: bool,
+    /// The algorithms that it lists and that we know; a key that lists none can do ES256.
+    pub algorithms: Vec<Algorithm>,
     /// Whether it speaks any version of FIDO2.
     pub fido2: bool,
     /// Whether it makes non-discoverable credentials without a PIN although one is set.
@@ -137,18 +137,25 @@ pub fn read_info(payload: &[u8]) -> Result<Info, Malformed> {
     let option = |name: &str| {
         map.member(4).and_then(|options| options.named(name)) == Some(&Value::Bool(true))
     };
-    let es256 = match map.member(10) {
-        None => true,
-        Some(list) => list.items().ok_or(Malformed)?.iter().any(|entry| {
-            entry.named("alg").and_then(Value::integer) == Some(Algorithm::Es256.cose())
-        }),
+    let algorithms = match map.member(10) {
+        None => vec![Algorithm::Es256],
+        Some(list) => {
+            let listed: Vec<i64> = list
+                .items()
+                .ok_or(Malformed)?
+                .iter()
+                .filter_map(|entry| entry.named("alg").and_then(Value::integer))
+                .collect();
+            let known = |algorithm: &Algorithm| listed.contains(&algorithm.cose().into());
+            Algorithm::ALL.into_iter().filter(known).collect()
+        }
     };
     let number = |key: i64| map.member(key).and_then(Value::unsigned).map(bounded);
     Ok(Info {
         always_uv: option("alwaysUv"),
         client_pin: option("clientPin"),
         cred_protect: lists(2, &["credProtect"]),
-        es256,
+        algorithms,
         fido2: lists(1, &["FIDO_2_0", "FIDO_2_1_PRE", "FIDO_2_1", "FIDO_2_2", "FIDO_2_3"]),
         make_cred_uv_not_required: option("makeCredUvNotRqd"),
         max_credential_count: number(7).map(|count| count.max(1)),
@@ -237,12 +244,14 @@ pub struct NewCredential<'a> {
     pub user_handle: &'a [u8; 32],
     /// Ids that the key must not have.
     pub exclude_list: &'a [&'a [u8]],
+    /// The algorithms that it may have, the most wanted one first.
+    pub algorithms: &'a [Algorithm],
     /// Ask for credProtect level 2: found only with its id, or after verification. Never level 3: a silent
     /// question could not find it.
     pub cred_protect: bool,
 }
 
-/// A request for a new, non-discoverable ES256 credential.
+/// A request for a new, non-discoverable credential.
 #[must_use]
 pub fn make_credential(new: &NewCredential<'_>) -> Vec<u8> {
     let optional =
@@ -253,7 +262,10 @@ pub fn make_credential(new: &NewCredential<'_>) -> Vec<u8> {
     // A neutral name: who finds the key learns nothing about account or host from it.
     request.integer(2).map(2).text("id").text(new.rp_id).text("name").text("fidokey");
     request.integer(3).map(2).text("id").bytes(new.user_handle).text("name").text("fidokey");
-    request.integer(4).array(1).map(2).text("alg").integer(-7).text("type").text("public-key");
+    request.integer(4).array(new.algorithms.len());
+    for algorithm in new.algorithms {
+        request.map(2).text("alg").integer(algorithm.cose()).text("type").text("public-key");
+    }
     if !new.exclude_list.is_empty() {
         request.integer(5);
         descriptors(&mut request, new.exclude_list);
@@ -306,6 +318,7 @@ mod tests {
                     client_data_hash: &[1; 32],
                     user_handle: &[2; 32],
                     exclude_list,
+                    algorithms: &Algorithm::ALL,
                     cred_protect,
                 };
                 assert!(cbor::read(&make_credential(&new)[1..]).unwrap().canonical);
