@@ -9,7 +9,8 @@ use p256::ecdsa::{Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::credential::{Algorithm, Credential, KeyName, RpId, Uid, Verification};
+use crate::credential::{Algorithm, Credential, KeyName, Protocol, RpId, Uid, Verification};
+use crate::ctap::u2f::Signed;
 use crate::ports::{Hedge, Origin};
 
 /// Length of authenticator data without attested credential data and extensions, in bytes (WebAuthn
@@ -278,6 +279,44 @@ pub fn verify(
     response: &Response<'_>,
     required: Verification,
 ) -> Result<Verified, Rejected> {
+    check(challenge, offered, response, required, Protocol::Fido2)
+}
+
+/// Verifies what a first-generation key signed for `credential` (U2F raw messages section 5.4): the same bytes
+/// as an assertion's, so the same checks, and stricter: every flag but the touch is reserved there, and a
+/// touch is all that such a message can prove.
+///
+/// # Errors
+/// The first check that it did not pass.
+pub fn verify_u2f(
+    challenge: Challenge,
+    credential: &Credential,
+    signed: &Signed<'_>,
+    required: Verification,
+) -> Result<Verified, Rejected> {
+    match signed.flags {
+        flag::USER_PRESENT => {}
+        flags if flags & flag::USER_PRESENT == 0 => return Err(Rejected::UserPresence),
+        _ => return Err(Rejected::ReservedFlags),
+    }
+    let rp_id_hash = Sha256::digest(credential.rp_id.as_str());
+    let response = Response {
+        credential_id: Some(credential.id.as_bytes()),
+        auth_data: &[&rp_id_hash[..], &[signed.flags], signed.counter].concat(),
+        signature: signed.signature,
+        user_handle: None,
+        number_of_credentials: None,
+    };
+    check(challenge, &[credential], &response, required, Protocol::U2f)
+}
+
+fn check(
+    challenge: Challenge,
+    offered: &[&Credential],
+    response: &Response<'_>,
+    required: Verification,
+    spoken: Protocol,
+) -> Result<Verified, Rejected> {
     // Step 5 of WebAuthn section 7.2. A key may leave the id out only when it was offered a single one
     // (CTAP 2.1 section 6.2.2).
     let credential = match (response.credential_id, offered) {
@@ -307,7 +346,9 @@ pub fn verify(
     if data.flags & flag::USER_PRESENT == 0 {
         return Err(Rejected::UserPresence);
     }
-    let user_verified = data.flags & flag::USER_VERIFIED != 0;
+    // Of the first generation on either side, nothing but the touch counts, whatever the flags say.
+    let second_generation = spoken == Protocol::Fido2 && credential.protocol == Protocol::Fido2;
+    let user_verified = second_generation && data.flags & flag::USER_VERIFIED != 0;
     if required.max(credential.verification) == Verification::Required && !user_verified {
         return Err(Rejected::UserVerification);
     }

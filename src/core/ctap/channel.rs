@@ -11,6 +11,9 @@ const NONCE_LEN: usize = 8;
 /// Least length of an INIT response, in bytes; more is for later versions of the protocol.
 const INIT_RESPONSE_MIN: usize = 17;
 
+/// The flag of a key that speaks CTAP2 (CTAP 2.1 section 11.2.9.1.3).
+pub const CAPABILITY_CBOR: u8 = 0x04;
+
 /// How a key broke the framing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Framing {
@@ -43,8 +46,8 @@ pub enum Incoming {
     Keepalive(u8),
     /// The whole response.
     Message(Vec<u8>),
-    /// The channel is open.
-    Opened,
+    /// The channel is open, to a key of these capabilities (a byte of flags, see [`CAPABILITY_CBOR`]).
+    Opened(u8),
     /// A part of the response.
     Partial,
 }
@@ -144,6 +147,7 @@ impl Link {
         if command != command::INIT || data.first_chunk() != Some(&nonce) {
             return Incoming::Foreign;
         }
+        let capabilities = data.get(INIT_RESPONSE_MIN.saturating_sub(1)).copied().unwrap_or(0);
         let channel = data.get(NONCE_LEN..).and_then(<[u8]>::first_chunk).copied().map(Channel);
         self.state = State::Idle;
         match channel {
@@ -155,7 +159,7 @@ impl Link {
             }
             Some(given) if self.channel == BROADCAST || self.channel == given => {
                 self.channel = given;
-                Incoming::Opened
+                Incoming::Opened(capabilities)
             }
             _ => Incoming::Broken(Framing::ChannelId),
         }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::ctap2::{self, Info, MESSAGE_SIZE_DEFAULT, Malformed, Status};
-use super::session::{CallError, Session};
+use super::frame::command;
+use super::session::{CallError, RETRY, Session};
+use super::u2f::{self, StatusWord};
 use crate::credential::{Credential, RpId};
 use crate::ports::{Fault, KeyId, Keys, Moment};
 
@@ -21,6 +23,8 @@ pub enum KeyError {
     Malformed,
     /// A refusal.
     Status(Status),
+    /// A refusal of a first-generation key.
+    StatusWord(StatusWord),
 }
 
 impl From<CallError> for KeyError {
@@ -41,6 +45,12 @@ impl From<Malformed> for KeyError {
     }
 }
 
+impl From<u2f::Malformed> for KeyError {
+    fn from(_: u2f::Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
 impl KeyError {
     /// Whether it can mean that the list of credentials was too long: a CTAP status, or CTAPHID's
     /// ERR_INVALID_LEN, which some keys answer before they have read the whole.
@@ -49,7 +59,7 @@ impl KeyError {
         match self {
             Self::Call(CallError::Hid(code)) => code == 0x03,
             Self::Status(status) => status.may_mean_list_too_long(),
-            Self::Call(_) | Self::Malformed => false,
+            Self::Call(_) | Self::Malformed | Self::StatusWord(_) => false,
         }
     }
 }
@@ -93,7 +103,7 @@ impl<'k, K: Keys> Client<'k, K> {
     /// # Errors
     /// See [`KeyError`].
     pub fn touch(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, KeyError> {
-        let response = self.session.call(request, until)?;
+        let response = self.session.call(command::CBOR, request, until)?;
         Ok(cbor_of(&response)?.to_vec())
     }
 
@@ -137,11 +147,72 @@ impl<'k, K: Keys> Client<'k, K> {
         unread.map_or(Ok(None), Err)
     }
 
+    /// Whether the key speaks CTAP2; it is of the first generation otherwise.
+    pub const fn speaks_ctap2(&self) -> bool {
+        self.session.speaks_ctap2()
+    }
+
+    /// Asks a first-generation key without a touch whether the credential `handle` is its own. A throw-away
+    /// challenge: nothing is signed.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn u2f_holds(
+        &mut self,
+        rp_id: &RpId,
+        handle: &[u8],
+        throw_away: &[u8; 32],
+        until: Moment,
+    ) -> Result<bool, KeyError> {
+        let control = u2f::Control::CheckOnly;
+        let Some(request) = u2f::authenticate(control, throw_away, rp_id.as_str(), handle) else {
+            return Ok(false);
+        };
+        match self.u2f_message(&request, until) {
+            // "Test of user presence required": despite its name the answer yes.
+            Err(KeyError::StatusWord(StatusWord::CONDITIONS_NOT_SATISFIED)) => Ok(true),
+            Err(KeyError::StatusWord(word)) if word.means_not_mine() => Ok(false),
+            Ok(_) => Err(KeyError::Malformed),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a request of the first generation until it has its touch, `until` at the latest, and returns the
+    /// data of the response. The key is asked again 100 ms after it said that it was not touched; after the
+    /// touch nothing is waited for.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn u2f_touch(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, KeyError> {
+        loop {
+            match self.u2f_message(request, until) {
+                Err(KeyError::StatusWord(StatusWord::CONDITIONS_NOT_SATISFIED)) => {
+                    let now = self.session.now()?;
+                    if now >= until {
+                        return Err(CallError::Elapsed.into());
+                    }
+                    self.session.rest(now.after(RETRY).min(until))?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// One message of the first generation; the key answers it at once.
+    fn u2f_message(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, KeyError> {
+        let response = self.session.call(command::MSG, request, until)?;
+        match u2f::data(&response) {
+            Ok(data) => Ok(data.to_vec()),
+            Err(Ok(word)) => Err(KeyError::StatusWord(word)),
+            Err(Err(malformed)) => Err(malformed.into()),
+        }
+    }
+
     /// A request that waits for nobody. A key that does not end it in time has failed: there is no touch that
     /// was missed, and another key may do better.
     fn silent_call(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, CallError> {
         let answer_until = self.session.now()?.after(SILENT_ANSWER);
-        match self.session.call(request, answer_until.min(until)) {
+        match self.session.call(command::CBOR, request, answer_until.min(until)) {
             Err(CallError::Elapsed) if answer_until < until => Err(CallError::Silent),
             other => other,
         }

@@ -24,6 +24,8 @@ pub mod command {
     pub const INIT: u8 = 0x06;
     /// The key is alive: working, or waiting for a touch.
     pub const KEEPALIVE: u8 = 0x3b;
+    /// A CTAP1 message.
+    pub const MSG: u8 = 0x03;
 }
 
 /// What one report says.

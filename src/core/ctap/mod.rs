@@ -1,8 +1,8 @@
 //! The conversation with a key: CTAPHID and CTAP2 as codecs and state machines without I/O.
 //!
 //! [`frame`] cuts messages into reports, [`channel`] is one channel to one key, [`session`] gives every
-//! request an end; [`cbor`] reads what a key says, [`ctap2`] makes requests and takes answers apart, and
-//! [`client`] is the three together: a question and its answer.
+//! request an end; [`cbor`] reads what a key says, [`ctap2`] and [`u2f`] make requests and take answers apart,
+//! and [`client`] is all of it together: a question and its answer.
 
 pub mod cbor;
 pub mod channel;
@@ -10,3 +10,4 @@ pub mod client;
 pub mod ctap2;
 pub mod frame;
 pub mod session;
+pub mod u2f;

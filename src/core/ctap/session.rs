@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-use super::channel::{Framing, Incoming, Link};
-use super::frame::command;
+use super::channel::{CAPABILITY_CBOR, Framing, Incoming, Link};
 use crate::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
 
 /// How long another program may hold a key before we give up.
@@ -14,7 +13,7 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(3);
 /// How long a key may be silent while it owes us an answer. CTAP asks for a keepalive every 100 ms.
 pub const SILENCE: Duration = Duration::from_secs(2);
 /// Pause between two tries of something that was busy.
-const RETRY: Duration = Duration::from_millis(100);
+pub const RETRY: Duration = Duration::from_millis(100);
 /// How long a node may refuse us after it appeared: udev sets its access rights only then.
 const SETTLE: Duration = Duration::from_millis(500);
 /// Silence that ends draining, and the longest that draining takes.
@@ -64,6 +63,7 @@ pub struct Session<'k, K: Keys> {
     keys: &'k mut K,
     key: KeyId,
     link: Link,
+    capabilities: u8,
     nonce: u64,
     /// A request was sent and its final frame has not come.
     owed: bool,
@@ -91,21 +91,46 @@ impl<'k, K: Keys> Session<'k, K> {
             pause(keys, until)?;
         }
         // From here on the key is closed on every way out.
-        let mut session = Self { keys, key, link: Link::default(), nonce, owed: false };
+        let mut session =
+            Self { keys, key, link: Link::default(), capabilities: 0, nonce, owed: false };
         session.open_channel(until)?;
         Ok(session)
     }
 
-    /// Sends the CTAP2 message `request` and returns the response, `until` at the latest. A key that is
+    /// Whether the key says that it speaks CTAP2; it is of the first generation otherwise.
+    pub const fn speaks_ctap2(&self) -> bool {
+        self.capabilities & CAPABILITY_CBOR != 0
+    }
+
+    /// Waits until `end`, as for a touch that a first-generation key does not wait for itself.
+    ///
+    /// # Errors
+    /// [`CallError::Gone`] when the key is removed meanwhile, [`CallError::Fault`].
+    pub fn rest(&mut self, end: Moment) -> Result<(), CallError> {
+        loop {
+            match self.hear(end, end) {
+                Err(CallError::Elapsed | CallError::Silent) => return Ok(()),
+                Ok(_) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends `request`, a CTAP2 message (`command::CBOR`) or a CTAP1 one (`command::MSG`), and returns the response, `until` at the latest. A key that is
     /// busy with another channel is asked again for 3 seconds.
     ///
     /// # Errors
     /// See [`CallError`]. After [`CallError::Broken`] and [`CallError::Hid`] the channel has been reset and
     /// another request may be made; after any other the session is of no more use.
-    pub fn call(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, CallError> {
+    pub fn call(
+        &mut self,
+        command: u8,
+        request: &[u8],
+        until: Moment,
+    ) -> Result<Vec<u8>, CallError> {
         let busy_until = self.keys.now()?.after(LOCK_WAIT).min(until);
         loop {
-            match self.call_once(request, until) {
+            match self.call_once(command, request, until) {
                 Err(CallError::Hid(CHANNEL_BUSY)) => {
                     if self.keys.now()? >= busy_until {
                         return Err(CallError::Busy);
@@ -139,8 +164,13 @@ impl<'k, K: Keys> Session<'k, K> {
         self.keys.now()
     }
 
-    fn call_once(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, CallError> {
-        let reports = self.link.request(command::CBOR, request).ok_or(CallError::TooLong)?;
+    fn call_once(
+        &mut self,
+        command: u8,
+        request: &[u8],
+        until: Moment,
+    ) -> Result<Vec<u8>, CallError> {
+        let reports = self.link.request(command, request).ok_or(CallError::TooLong)?;
         self.owed = true;
         self.send(&reports, until)?;
         let mut heard = self.keys.now()?;
@@ -157,7 +187,7 @@ impl<'k, K: Keys> Session<'k, K> {
                 Incoming::Broken(framing) => return Err(CallError::Broken(framing)),
                 // A sign of life. The deadline of the request stays where it is.
                 Incoming::Keepalive(_) | Incoming::Partial => heard = self.keys.now()?,
-                Incoming::Busy | Incoming::Drained | Incoming::Foreign | Incoming::Opened => {}
+                Incoming::Busy | Incoming::Drained | Incoming::Foreign | Incoming::Opened(_) => {}
             }
         }
     }
@@ -189,7 +219,10 @@ impl<'k, K: Keys> Session<'k, K> {
     fn opened(&mut self, silent_at: Moment, until: Moment) -> Result<bool, CallError> {
         loop {
             match self.hear(silent_at, until)? {
-                Incoming::Opened => return Ok(true),
+                Incoming::Opened(capabilities) => {
+                    self.capabilities = capabilities;
+                    return Ok(true);
+                }
                 Incoming::Busy => return Ok(false),
                 Incoming::Broken(framing) => return Err(CallError::Broken(framing)),
                 _ => {}

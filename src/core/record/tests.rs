@@ -170,7 +170,7 @@ fn given_a_value_in_doubt_then_it_is_refused_at_its_place() {
         ("\"alice\"", "[\"alice\"]", "user", 2),
         ("\"Key 1\"", "\"Key\\u001b 1\"", "name", 6),
         ("\"Key 1\"", "\"Key \\u202e 1\"", "name", 6),
-        ("\"fido2\"", "\"u2f\"", "protocol", 7),
+        ("\"fido2\"", "\"ctap9\"", "protocol", 7),
         ("\"es256\"", "\"ES256\"", "algorithm", 8),
         ("\"pam://fidokey\"", "\"pam://fido key\"", "rp_id", 9),
         (&id, "", "id", 10),
