@@ -1,0 +1,137 @@
+//! Why nothing was registered, and what to do about it.
+
+use std::fmt;
+
+use crate::assertion::Rejected;
+use crate::ctap::client::KeyError;
+use crate::ctap::ctap2::Status;
+use crate::ctap::session::CallError;
+use crate::ctap::u2f::StatusWord;
+use crate::ports::Fault;
+use crate::record::CREDENTIALS_MAX;
+use crate::registration::Unfit;
+
+/// Why nothing was registered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EnrollError {
+    /// The key already holds a credential of this account.
+    AlreadyRegistered,
+    /// The terminal or the conversation is gone.
+    Conversation,
+    /// The user declined on the key.
+    Declined,
+    /// A system call failed.
+    Fault(Fault),
+    /// The account has 64 credentials.
+    Full,
+    /// Another program holds the key.
+    KeyBusy,
+    /// The key did not answer as its protocol says.
+    KeyFailed(KeyError),
+    /// The key's node cannot be opened, with this error number.
+    KeyInaccessible(i32),
+    /// Another key of this account has that name.
+    NameTaken,
+    /// No key was plugged in in time, or it was pulled out.
+    NoKey,
+    /// The key asks for a PIN.
+    PinNeeded,
+    /// Several keys are plugged in.
+    SeveralKeys,
+    /// Nobody touched the key in time.
+    TouchTimeout,
+    /// The registration does not pass a check.
+    Unfit(Unfit),
+    /// The key has none of the algorithms asked for.
+    Unsupported,
+    /// The new credential did not pass a login.
+    Unproven(Rejected),
+}
+
+impl EnrollError {
+    /// What to do about it, in one sentence.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::AlreadyRegistered => "Plug in another key, or see `fidokey list`.",
+            Self::Conversation => "Run the command in a terminal.",
+            Self::Declined => "Run the command again and confirm on the key.",
+            Self::Fault(_) => "See the system's log; this should not happen.",
+            Self::Full => "Remove a key that is no longer used first.",
+            Self::KeyBusy => "Close the program that uses the key, then run the command again.",
+            Self::KeyFailed(_) => "Unplug the key, plug it in again, then run the command again.",
+            Self::KeyInaccessible(_) => "Run the command as root.",
+            Self::NameTaken => "Choose another name with --name.",
+            Self::NoKey => "Plug in the key, leave it in, then run the command again.",
+            Self::PinNeeded => "Use a key without a PIN, or reset the PIN with the key's own tool.",
+            Self::SeveralKeys => "Leave only the key to register plugged in.",
+            Self::TouchTimeout => "Run the command again and touch the key when it blinks.",
+            Self::Unfit(_) | Self::Unproven(_) => "Do not use this key: nothing was written.",
+            Self::Unsupported => "Use another key, or another --algorithm.",
+        }
+    }
+}
+
+impl fmt::Display for EnrollError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyRegistered => {
+                f.write_str("This key is already registered for the account.")
+            }
+            Self::Conversation => f.write_str("There is no one to talk to."),
+            Self::Declined => f.write_str("The registration was declined on the key."),
+            Self::Fault(fault) => write!(f, "{} failed (error {}).", fault.call, fault.errno),
+            Self::Full => write!(f, "The account already has {CREDENTIALS_MAX} keys."),
+            Self::KeyBusy => f.write_str("The security key is in use by another program."),
+            Self::KeyFailed(KeyError::Status(status)) => {
+                write!(f, "The key refused with CTAP status 0x{:02x}.", status.0)
+            }
+            Self::KeyFailed(KeyError::StatusWord(word)) => {
+                write!(f, "The key refused with U2F status word 0x{:04x}.", word.0)
+            }
+            Self::KeyFailed(_) => f.write_str("The key did not answer as its protocol says."),
+            Self::KeyInaccessible(errno) => {
+                write!(f, "The key is plugged in but cannot be opened (error {errno}).")
+            }
+            Self::NameTaken => f.write_str("The account already has a key of that name."),
+            Self::NoKey => f.write_str("No security key was there in time."),
+            Self::PinNeeded => {
+                f.write_str("This key asks for its PIN, which is not supported yet.")
+            }
+            Self::SeveralKeys => f.write_str("Several security keys are plugged in."),
+            Self::TouchTimeout => f.write_str("Timed out waiting for the security key."),
+            Self::Unfit(unfit) => {
+                write!(f, "The key's registration was not accepted ({}).", unfit.word())
+            }
+            Self::Unproven(rejected) => {
+                write!(f, "The new credential did not pass a login ({}).", rejected.word())
+            }
+            Self::Unsupported => f.write_str("This key has none of the algorithms asked for."),
+        }
+    }
+}
+
+impl From<Fault> for EnrollError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<KeyError> for EnrollError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Call(CallError::Fault(fault)) => Self::Fault(fault),
+            KeyError::Call(CallError::Gone) => Self::NoKey,
+            KeyError::Call(CallError::Busy) => Self::KeyBusy,
+            KeyError::Call(CallError::Elapsed) => Self::TouchTimeout,
+            KeyError::Call(CallError::Inaccessible(errno)) => Self::KeyInaccessible(errno),
+            KeyError::Status(Status::CREDENTIAL_EXCLUDED) => Self::AlreadyRegistered,
+            KeyError::Status(Status::OPERATION_DENIED) => Self::Declined,
+            KeyError::Status(Status::UNSUPPORTED_ALGORITHM) => Self::Unsupported,
+            KeyError::Status(Status::USER_ACTION_TIMEOUT) => Self::TouchTimeout,
+            KeyError::Status(status) if status.wants_pin() => Self::PinNeeded,
+            KeyError::StatusWord(StatusWord::COMMAND_NOT_ALLOWED) => Self::PinNeeded,
+            other => Self::KeyFailed(other),
+        }
+    }
+}
