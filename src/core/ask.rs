@@ -74,12 +74,12 @@ pub fn ask<M: Machine, H: Host, K: Keys>(
             if let Some((_, reason)) = unusable {
                 return Err(*reason);
             }
+            if keys.now().map_err(fault)? >= insert_until {
+                return Err(asked.first().map_or(Reason::NoKey, |(_, reason)| *reason));
+            }
             if asked.is_empty() && !invited {
                 show(host, "Insert your security key.").map_err(miss_to_reason)?;
                 invited = true;
-            }
-            if keys.now().map_err(fault)? >= insert_until {
-                return Err(asked.first().map_or(Reason::NoKey, |(_, reason)| *reason));
             }
             keys.wait(insert_until).map_err(fault)?;
             continue;

@@ -166,8 +166,9 @@ pub struct Response<'a> {
     pub number_of_credentials: Option<u64>,
 }
 
-/// An assertion passed every check. Made by [`verify`] alone.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// An assertion passed every check. Made by [`verify`] and [`verify_u2f`] alone, and not to be copied: one
+/// assertion is one login.
+#[derive(Debug, Eq, PartialEq)]
 #[must_use]
 pub struct Verified {
     key_name: KeyName,

@@ -16,7 +16,7 @@ use crate::policy::{Mode, Remote, Rules, Unenrolled};
 use crate::text::{self, Misfit, Source};
 
 /// The longest wait that can be set.
-const WAIT_MAX: u64 = 300;
+const WAIT_MAX: u64 = 45;
 /// The most PIN retries that a key has (CTAP 2.1 section 6.5).
 const PIN_RETRIES_MAX: u8 = 8;
 
@@ -322,11 +322,11 @@ fn remote(word: &str) -> Result<Remote, &'static str> {
 }
 
 fn wait_for_key(span: &str) -> Result<Duration, &'static str> {
-    seconds(span, 0).ok_or("must be whole seconds, \"0s\" to \"300s\"")
+    seconds(span, 0).ok_or("must be whole seconds, \"0s\" to \"45s\"")
 }
 
 fn touch(span: &str) -> Result<Duration, &'static str> {
-    seconds(span, 1).ok_or("must be whole seconds, \"1s\" to \"300s\"")
+    seconds(span, 1).ok_or("must be whole seconds, \"1s\" to \"45s\"")
 }
 
 fn seconds(span: &str, least: u64) -> Option<Duration> {

@@ -19,14 +19,13 @@ pub fn login<M: Machine, H: Host, K: Keys>(
     arguments: &[&[u8]],
 ) -> Answer {
     let (verdict, mode) = decide_login(machine, host, keys, arguments);
-    let answer = verdict.answer(mode);
     if let Verdict::Deny(reason) = &verdict
         && let Some(text) = reason.text()
     {
         // The verdict stands whether or not this is read.
         let _ = host.show(text);
     }
-    answer
+    verdict.answer(mode)
 }
 
 /// The same without the number: for the command, which has exit codes instead.
@@ -82,8 +81,9 @@ fn ceremony<M: Machine, H: Host, K: Keys>(
         UserError::Conversation => Reason::Conversation,
         UserError::Unknown => Reason::UserUnknown,
     })?;
-    trail.user.clone_from(&typed);
+    // A name that is no account's may be a password typed at the wrong prompt: it is not logged.
     let account = account(machine, &typed)?;
+    trail.user.clone_from(&typed);
     trail.uid = Some(account.uid);
 
     let record = record(machine, &account, trail)?;
@@ -173,7 +173,7 @@ impl Trail {
         };
         let mut line = Line::default();
         line.field("result", result)
-            .field("code", &verdict.answer(mode).number().to_string())
+            .field("code", &verdict.number(mode).to_string())
             .field("reason", reason)
             .field("user", &self.user)
             .field("uid", &self.uid.map(|uid| uid.to_string()).unwrap_or_default())

@@ -71,29 +71,36 @@ impl Answer {
 }
 
 impl Verdict {
-    /// The PAM code of this verdict for a module line used as `mode`. The one place that grants, and the one
-    /// place that exempts: the value it needs is made by the verifier, or by the policy.
-    pub fn answer(&self, mode: Mode) -> Answer {
-        const PAM_SUCCESS: Answer = Answer(0);
-        const PAM_IGNORE: Answer = Answer(25);
+    /// The PAM code of this verdict for a module line used as `mode`: the one way to an [`Answer`], and it uses
+    /// the verdict up.
+    pub fn answer(self, mode: Mode) -> Answer {
+        Answer(self.number(mode))
+    }
+
+    /// The same as a number, for the log. The one place that grants, and the one place that exempts: the value
+    /// it needs is made by the verifier, or by the policy.
+    #[must_use]
+    pub const fn number(&self, mode: Mode) -> i32 {
+        const PAM_SUCCESS: i32 = 0;
+        const PAM_IGNORE: i32 = 25;
         match self {
             Self::Allow(_verified) => PAM_SUCCESS,
             Self::Skip(_exempt) => PAM_IGNORE,
-            Self::Deny(reason) => reason.answer(mode),
+            Self::Deny(reason) => reason.number(mode),
         }
     }
 }
 
 impl Reason {
     /// The PAM code of a denial. None of them lets anyone in under any control word.
-    fn answer(self, mode: Mode) -> Answer {
-        const SERVICE_ERR: Answer = Answer(3);
-        const SYSTEM_ERR: Answer = Answer(4);
-        const PERM_DENIED: Answer = Answer(6);
-        const AUTH_ERR: Answer = Answer(7);
-        const AUTHINFO_UNAVAIL: Answer = Answer(9);
-        const USER_UNKNOWN: Answer = Answer(10);
-        const CONV_ERR: Answer = Answer(19);
+    const fn number(self, mode: Mode) -> i32 {
+        const SERVICE_ERR: i32 = 3;
+        const SYSTEM_ERR: i32 = 4;
+        const PERM_DENIED: i32 = 6;
+        const AUTH_ERR: i32 = 7;
+        const AUTHINFO_UNAVAIL: i32 = 9;
+        const USER_UNKNOWN: i32 = 10;
+        const CONV_ERR: i32 = 19;
         // "Not to be had": another way in may follow where the key is an alternative to the password.
         let unavailable = match mode {
             Mode::Alternative => AUTHINFO_UNAVAIL,

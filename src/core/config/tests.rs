@@ -18,7 +18,7 @@ unenrolled = \"deny\"
 remote = \"skip\"
 counter = \"warn\"
 wait_for_key = \"0s\"
-touch = \"300s\"
+touch = \"45s\"
 pin_guard = 8
 
 [service.sudo]
@@ -72,7 +72,7 @@ fn given_no_file_then_what_is_built_in_is_strict() {
 fn an_argument_wins_over_the_service_and_that_over_the_default() {
     let other = in_force(Some(WHOLE), "su", &[]);
     assert_eq!((other.mode, other.pin_guard), (Mode::SecondFactor, 8));
-    assert_eq!((other.wait_for_key, other.touch), (Duration::ZERO, Duration::from_secs(300)));
+    assert_eq!((other.wait_for_key, other.touch), (Duration::ZERO, Duration::from_secs(45)));
     let sudo = in_force(Some(WHOLE), "sudo", &[]);
     assert_eq!((sudo.mode, sudo.rules.remote), (Mode::Alternative, Remote::Verify));
     assert_eq!((sudo.touch, sudo.rules.unenrolled), (Duration::from_secs(1), Unenrolled::Deny));
@@ -208,7 +208,7 @@ fn given_an_argument_in_doubt_then_it_is_refused_by_number_and_key() {
             &["touch_only_alternative=1"],
             "argument 1: touch_only_alternative: must be true or false",
         ),
-        (&["touch==1s"], "argument 1: touch: must be whole seconds, \"1s\" to \"300s\""),
+        (&["touch==1s"], "argument 1: touch: must be whole seconds, \"1s\" to \"45s\""),
         (
             &["mode=\"alternative\""],
             "argument 1: mode: must be \"alternative\" or \"second-factor\"",

@@ -70,14 +70,14 @@ pub struct Session<'k, K: Keys> {
 }
 
 impl<'k, K: Keys> Session<'k, K> {
-    /// Opens `key`, locks it and opens a channel with the random `nonce`; `until` at the latest, and 3
-    /// seconds at the latest where another program has it.
+    /// Opens `key`, locks it and opens a channel with the random `nonce`; `end` at the latest, and 3 seconds at
+    /// the latest where another program has the lock, or a channel.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub fn open(keys: &'k mut K, key: KeyId, nonce: u64, until: Moment) -> Result<Self, CallError> {
+    pub fn open(keys: &'k mut K, key: KeyId, nonce: u64, end: Moment) -> Result<Self, CallError> {
         let start = keys.now()?;
-        let until = until.min(start.after(LOCK_WAIT));
+        let until = end.min(start.after(LOCK_WAIT));
         loop {
             match keys.open(key) {
                 Ok(()) => break,
@@ -93,7 +93,9 @@ impl<'k, K: Keys> Session<'k, K> {
         // From here on the key is closed on every way out.
         let mut session =
             Self { keys, key, link: Link::default(), capabilities: 0, nonce, owed: false };
-        session.open_channel(until)?;
+        // The lock may have come at the last moment: the channel has its own time.
+        let opened = session.keys.now()?.after(LOCK_WAIT).min(end);
+        session.open_channel(opened)?;
         Ok(session)
     }
 
