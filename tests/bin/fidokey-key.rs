@@ -22,7 +22,7 @@ use fidokey_tests::key::{EmulatedKey, KeyHandle, Touch};
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
 const USAGE: &str =
-    "usage: fidokey-key --store FILE [--touch at-once|after:MS|never] [--control SOCKET]
+    "usage: fidokey-key --store FILE [--touch at-once|after:MS|never] [--control SOCKET] [--generation 1|2]
        fidokey-key ctl SOCKET COMMAND...";
 
 fn main() -> ExitCode {
@@ -60,8 +60,9 @@ fn control(arguments: &[String]) -> Fallible<()> {
 fn serve(arguments: &[String]) -> Fallible<()> {
     let options = Options::parse(arguments)?;
     let listener = options.control.as_deref().map(listen).transpose()?;
+    let key = EmulatedKey::load(&options.store)?.touch(options.touch);
     let mut server = Server {
-        key: EmulatedKey::load(&options.store)?.touch(options.touch),
+        key: if options.generation == 1 { key.u2f_only() } else { key },
         touch: options.touch,
         handle: None,
     };
@@ -89,6 +90,7 @@ fn listen(socket: &Path) -> Fallible<UnixListener> {
 }
 
 struct Options {
+    generation: u8,
     control: Option<PathBuf>,
     store: PathBuf,
     touch: Touch,
@@ -97,15 +99,17 @@ struct Options {
 impl Options {
     fn parse(arguments: &[String]) -> Fallible<Self> {
         let (mut control, mut store, mut touch) = (None, None, Touch::AtOnce);
+        let mut generation = 2;
         for pair in arguments.chunks(2) {
             match pair {
                 [option, value] if option == "--control" => control = Some(value.into()),
+                [option, value] if option == "--generation" => generation = value.parse()?,
                 [option, value] if option == "--store" => store = Some(value.into()),
                 [option, value] if option == "--touch" => touch = parse_touch(value)?,
                 _ => return Err(USAGE.into()),
             }
         }
-        Ok(Self { control, store: store.ok_or(USAGE)?, touch })
+        Ok(Self { generation, control, store: store.ok_or(USAGE)?, touch })
     }
 }
 

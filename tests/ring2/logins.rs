@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fidokey_core::credential::Algorithm;
-use fidokey_tests::key::{EmulatedKey, Touch};
+use fidokey_tests::key::{EmulatedKey, Touch, What};
 use fidokey_tests::sim::softkey::Secret;
 
 use crate::stage::{Stage, commands, shipped_module};
@@ -190,4 +190,69 @@ fn given_an_eddsa_credential_then_granted_with_two_commands() {
     assert!(record.contains("algorithm = \"eddsa\""), "{record}");
     assert_eq!(stage.run(&["authenticate"]).code("authenticate"), 0);
     assert_eq!(commands(&handle), ["INIT", "getAssertion", "touch"]);
+}
+
+/// A key of the first generation, registered and used: INIT and attempts to sign, nothing after the touch.
+#[test]
+fn given_a_first_generation_key_then_granted_by_attempts_to_sign() {
+    let touch = Touch::After(Duration::from_millis(350));
+    let (stage, handle) = Stage::enrolled(&EmulatedKey::new(71).u2f_only().touch(touch));
+    let record = std::fs::read_to_string(stage.record_path()).unwrap();
+    assert!(record.contains("protocol = \"u2f\""), "{record}");
+    assert_eq!(stage.run(&["authenticate"]).code("authenticate"), 0);
+    let commands = commands(&handle);
+    assert_eq!(commands[0], "INIT");
+    let (attempts, end) = commands[1..].split_at(commands.len() - 3);
+    assert!(
+        attempts.len() >= 3 && attempts.iter().all(|command| command == "sign"),
+        "{commands:?}"
+    );
+    assert_eq!(end, ["touch", "sign"]);
+}
+
+#[test]
+fn given_several_first_generation_credentials_then_the_keys_own_is_found_without_a_touch() {
+    let others = (1..=3).map(|other| Secret::new(other, 64).u2f_credential()).collect();
+    let (stage, handle) = Stage::enrolled_after(&EmulatedKey::new(72).u2f_only(), others);
+    assert_eq!(stage.run(&["authenticate"]).code("authenticate"), 0);
+    assert_eq!(
+        commands(&handle)[..5],
+        ["INIT", "check-only", "check-only", "check-only", "check-only"]
+    );
+    assert_eq!(handle.transcript().iter().filter(|entry| entry.what == What::Touch).count(), 1);
+}
+
+/// The same key by the protocol of the second generation: its U2F credential joins the list.
+#[test]
+fn given_a_u2f_credential_and_a_fido2_key_then_it_joins_the_allow_list() {
+    let key = EmulatedKey::new(73).u2f_only();
+    let others = vec![Secret::new(1, 64).credential()];
+    let (mut stage, handle) = Stage::enrolled_after(&key, others);
+    handle.unplug();
+    let (client, handle) = key.second_generation().plug().unwrap();
+    stage.replace_key(client);
+    assert_eq!(stage.run(&["authenticate"]).code("authenticate"), 0);
+    assert_eq!(commands(&handle), ["INIT", "getAssertion", "touch"]);
+}
+
+#[test]
+fn given_a_foreign_first_generation_key_then_denied_without_a_touch() {
+    let (mut stage, own) = Stage::enrolled(&EmulatedKey::new(74).u2f_only());
+    own.unplug();
+    let (client, handle) = EmulatedKey::new(75).u2f_only().plug().unwrap();
+    stage.replace_key(client);
+    let outcome = stage.run(&["authenticate"]);
+    assert_eq!(outcome.code("authenticate"), 7);
+    assert!(outcome.shown().contains(&"This key is not registered for nobody."));
+    assert_eq!((commands(&handle), handle.touches()), (vec!["INIT".into(), "sign".into()], 0));
+}
+
+#[test]
+fn given_a_first_generation_key_that_nobody_touches_then_denied_within_the_bound() {
+    let (stage, handle) = Stage::enrolled(&EmulatedKey::new(76).u2f_only());
+    handle.set_touch(Touch::Never);
+    let outcome = stage.run(&["authenticate"]);
+    assert_eq!(outcome.code("authenticate"), 7);
+    let signs = commands(&handle).iter().filter(|command| *command == "sign").count();
+    assert!((8..=12).contains(&signs), "{signs} attempts in a second");
 }

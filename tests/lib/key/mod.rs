@@ -44,6 +44,7 @@ pub struct EmulatedKey {
     plugs: AtomicU64,
     touch: Touch,
     customization: CustomizationImpl,
+    u2f_only: bool,
 }
 
 impl EmulatedKey {
@@ -68,6 +69,20 @@ impl EmulatedKey {
     #[must_use]
     pub fn touch(mut self, touch: Touch) -> Self {
         self.touch = touch;
+        self
+    }
+
+    /// Makes it a key of the first generation: it says so in INIT, and CTAP2 is an invalid command to it.
+    #[must_use]
+    pub fn u2f_only(mut self) -> Self {
+        self.u2f_only = true;
+        self
+    }
+
+    /// The same key, speaking both protocols again.
+    #[must_use]
+    pub fn second_generation(mut self) -> Self {
+        self.u2f_only = false;
         self
     }
 
@@ -114,6 +129,7 @@ impl EmulatedKey {
             seed,
             store: self.store.clone(),
             customization: self.customization.clone(),
+            u2f_only: self.u2f_only,
             shared: Arc::clone(&shared),
         };
         let thread =
@@ -132,6 +148,7 @@ impl EmulatedKey {
                 use_batch_attestation: true,
                 ..DEFAULT_CUSTOMIZATION
             },
+            u2f_only: false,
         }
     }
 }

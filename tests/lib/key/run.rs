@@ -18,13 +18,14 @@ pub(super) struct Firmware {
     pub(super) seed: [u8; 32],
     pub(super) store: Store,
     pub(super) customization: CustomizationImpl,
+    pub(super) u2f_only: bool,
     pub(super) shared: Arc<Shared>,
 }
 
 impl Firmware {
     /// Serves the wire until the key is unplugged or its client has gone.
     pub(super) fn run(self, end: impl PacketEnd + 'static) {
-        let shared = Arc::clone(&self.shared);
+        let (shared, u2f_only) = (Arc::clone(&self.shared), self.u2f_only);
         let wire = Wire::new(Box::new(end), Arc::clone(&shared));
         let mut key = Ctap::new(KeyEnv::new(self, &wire));
         install_attestation(key.env());
@@ -32,14 +33,39 @@ impl Firmware {
         while !wire.borrow().is_gone() {
             // The borrow must end here: the firmware uses the wire itself while it waits for a touch.
             let received = wire.borrow_mut().receive(SLICE);
-            if let Some(report) = received {
-                for reply in key.process_hid_packet(&report, Transport::MainHid) {
-                    wire.borrow_mut().send(&reply);
+            match received {
+                Some(report) if u2f_only && report[4] == CBOR => {
+                    wire.borrow_mut().send(&invalid_command(&report));
                 }
+                Some(report) => {
+                    for mut reply in key.process_hid_packet(&report, Transport::MainHid) {
+                        if u2f_only && reply[4] == INIT {
+                            reply[CAPABILITIES] &= !CAPABILITY_CBOR;
+                        }
+                        wire.borrow_mut().send(&reply);
+                    }
+                }
+                None => (),
             }
             serve_u2f_touch(&mut key, &shared);
         }
     }
+}
+
+/// The fifth byte of the first report of a CTAP2 message, and of an INIT response.
+const CBOR: u8 = 0x90;
+const INIT: u8 = 0x86;
+/// Where an INIT response has its flags, and the one of CTAP2.
+const CAPABILITIES: usize = 7 + 16;
+const CAPABILITY_CBOR: u8 = 0x04;
+
+/// What a first-generation key answers to CTAP2: ERR_INVALID_CMD. The rest of the message it ignores, as it
+/// does any continuation of nothing.
+fn invalid_command(report: &[u8; 64]) -> [u8; 64] {
+    let mut error = [0; 64];
+    error[..4].copy_from_slice(&report[..4]);
+    error[4..8].copy_from_slice(&[0xbf, 0, 1, 0x01]);
+    error
 }
 
 /// U2F does not wait: the key answers 0x6985 until it was touched, and the client asks again. A check-only

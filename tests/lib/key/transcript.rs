@@ -42,6 +42,11 @@ pub struct Command {
     pub keepalives: u32,
     /// The CTAP2 status at the head of the answer to a CBOR command.
     pub status: Option<u8>,
+    /// Instruction and first parameter of a U2F message: 0x01 register; 0x02 authenticate, with 0x07 check-only
+    /// or 0x03 sign.
+    pub apdu: Option<(u8, u8)>,
+    /// The status word of the answer to it.
+    pub status_word: Option<u16>,
 }
 
 /// The record, and the commands that have not arrived whole.
@@ -77,6 +82,8 @@ impl Transcript {
                 reports_out: 0,
                 keepalives: 0,
                 status: None,
+                apdu: (report[4] == 0x83 && length(report) > 2).then_some((report[8], report[9])),
+                status_word: None,
             };
             pending = Some((command, 57));
         } else if let Some((command, arrived)) = &mut pending {
@@ -108,6 +115,13 @@ impl Transcript {
         match report[4] {
             0xbb => command.keepalives += 1,
             0x90 if command.command == 0x10 => command.status = Some(report[7]),
+            // What is longer than a status word ends with that of success.
+            0x83 if command.command == 0x03 => {
+                command.status_word = Some(match length(report) {
+                    2 => u16::from_be_bytes([report[7], report[8]]),
+                    _ => 0x9000,
+                });
+            }
             _ => (),
         }
     }
@@ -145,6 +159,12 @@ impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("command ")?;
         match (self.command, self.ctap2) {
+            (0x03, _) if self.apdu.is_some() => match self.apdu {
+                Some((0x01, _)) => f.write_str("register")?,
+                Some((0x02, 0x03)) => f.write_str("sign")?,
+                Some((0x02, 0x07)) => f.write_str("check-only")?,
+                _ => f.write_str("MSG")?,
+            },
             (0x01, _) => f.write_str("PING")?,
             (0x03, _) => f.write_str("MSG")?,
             (0x04, _) => f.write_str("LOCK")?,
@@ -163,8 +183,11 @@ impl fmt::Display for Command {
         }
         write!(f, " length={} in={} out={}", self.length, self.reports_in, self.reports_out)?;
         write!(f, " keepalives={}", self.keepalives)?;
-        match self.status {
-            Some(status) => write!(f, " status={status:02x}"),
+        if let Some(status) = self.status {
+            write!(f, " status={status:02x}")?;
+        }
+        match self.status_word {
+            Some(word) => write!(f, " sw={word:04x}"),
             None => Ok(()),
         }
     }

@@ -58,6 +58,19 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// The credential as a record would hold it that was registered by U2F.
+    pub fn u2f_credential(&self) -> Credential {
+        Credential {
+            protocol: Protocol::U2f,
+            user_handle: None,
+            backup_eligible: None,
+            aaguid: None,
+            ..self.credential()
+        }
+    }
+}
+
 /// An assertion about to be sent, every part of it open to a test. The signature is made last, unless one
 /// is given.
 #[derive(Clone, Debug)]
