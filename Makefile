@@ -45,7 +45,7 @@ ring12:
 
 # Ring 3.
 vm: build stage
-	tests/vm/run.sh --install $(STAGE) peers login
+	tests/vm/run.sh --install $(STAGE) peers login generations hosts
 
 # What `make install` puts somewhere, for the virtual machine.
 .PHONY: stage
@@ -79,7 +79,7 @@ install:
 	install -m 644 packaging/man/fidokey.conf.5 $(DESTDIR)$(MANDIR)/man5/
 	install -m 644 packaging/man/pam_fidokey.8 $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 README.md DESIGN.md SECURITY.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE $(DESTDIR)$(DOCDIR)/
-	install -m 644 pam.d/README pam.d/sudo $(DESTDIR)$(DOCDIR)/examples/
+	install -m 644 pam.d/README pam.d/login pam.d/sshd pam.d/su pam.d/sudo $(DESTDIR)$(DOCDIR)/examples/
 
 # Refused while a stack names the module: a line whose module is gone denies everybody.
 uninstall:

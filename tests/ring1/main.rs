@@ -7,4 +7,5 @@ mod emulated_key;
 mod hostile;
 mod policy;
 mod protocol;
+mod vectors;
 mod verdicts;

@@ -10,6 +10,7 @@ checkout=$(readlink -f "$here/../..")
 
 suite=bookworm
 packages=sudo,login,passwd,libpam-modules,libpam-runtime,udev,kmod
+packages+=,openssh-server,openssh-client     # a host that sets PAM_RHOST
 packages+=,pamtester                        # any PAM service, without a program of ours
 packages+=,fido2-tools,libpam-u2f,pamu2fcfg # the peers: libfido2's tools and pam-u2f
 # In this order, with what they need: what the initramfs must load to reach the root.

@@ -98,15 +98,24 @@ sudo_id() {
     type_at "$1" 'sudo id' "password for $1: " 'echo secret' "${@:2}"
 }
 
+# `su` to alice by bob, and `login` of alice, each on a terminal; arguments as of type_at from the third on.
+su_to_alice() {
+    type_at bob "su ${1:+$1 }alice -c id" 'Password: ' 'echo secret' "${@:2}"
+}
+
+login_alice() {
+    type_at root 'login alice' 'Password: ' 'echo secret' "$@"
+}
+
 # --- keys --------------------------------------------------------------------------------------------
 
 declare -A plugged=()
 
-# plug NAME [POLICY]: the key of that name, always the same one, until `pull`.
+# plug NAME [POLICY [GENERATION]]: the key of that name, always the same one, until `pull`.
 plug() {
-    local name=$1 policy=${2:-at-once} waited=0
+    local name=$1 policy=${2:-at-once} generation=${3:-2} waited=0
     mkdir -p /var/keys
-    fidokey-key --store "/var/keys/$name" --touch "$policy" --control "/run/key-$name" \
+    fidokey-key --store "/var/keys/$name" --touch "$policy" --generation "$generation" --control "/run/key-$name" \
         >"/run/key-$name.out" 2>&1 &
     plugged[$name]=$!
     until grep -q '^plugged:' "/run/key-$name.out"; do

@@ -2,29 +2,7 @@
 # The product as `make install` put it: real sudo and pamtester against real hidraw nodes.
 # In this order: the scenarios behind the first use the record that it makes.
 
-cue='Touch your security key (sudo).'
-# The two waits below, the two seconds that pam_unix adds to a denial, and what an emulated machine may lose
-# on the way.
-bound=12000
-
-mkdir -p /etc/fidokey
-cat >/etc/fidokey/config.toml <<'TOML'
-schema = 1
-
-[default]
-mode = "second-factor"
-wait_for_key = "3s"
-touch = "3s"
-TOML
-
-# The example that is installed, as it stands.
-cp /usr/share/doc/fidokey/examples/sudo /etc/pam.d/sudo
-
-cat >/etc/pam.d/rig-fidokey <<'PAM'
-auth    [success=ok ignore=ignore default=die]   pam_fidokey.so
-auth    required                                 pam_permit.so
-account required                                 pam_permit.so
-PAM
+. /payload/guest/product.sh
 
 # One login is INIT and getAssertion, and the key hears nothing after the touch.
 expect_two_commands() {
@@ -34,17 +12,6 @@ expect_two_commands() {
     expect_count 1 'command getAssertion'
     expect_count 1 touch
     [[ $(tail -n 1 <<<"$output") == *touch ]] || complain "the key was spoken to after the touch"
-}
-
-expect_root() {
-    expect_status 0
-    expect_output 'uid=0(root)'
-}
-
-expect_denied() {
-    expect_failure
-    expect_no_output_of 'uid=0'
-    expect_between 0 "$bound"
 }
 
 given_no_record_then_sudo_asks_for_the_password_only() {
