@@ -4,6 +4,7 @@
 //! code under test computes.
 
 pub mod device;
+pub mod registrar;
 pub mod softkey;
 pub mod world;
 
