@@ -117,6 +117,7 @@ fn given_another_user_handle_then_denied() {
     given(|draft| draft.user = Some(vec![7; 33]), (7, "user_handle"));
 }
 
+/// BAR C11.
 #[test]
 fn given_backup_flags_that_contradict_each_other_or_the_registration_then_denied() {
     given(|draft| draft.auth_data[32] |= 0x10, (7, "backup_state"));
@@ -145,6 +146,7 @@ fn given_one_byte_too_many_then_denied() {
     assert!(key(&[&point[..], &[0]].concat()).is_none());
 }
 
+/// BAR C18, C19.
 #[test]
 fn given_flags_or_lengths_that_an_assertion_never_has_then_denied() {
     given(|draft| draft.auth_data[32] |= 0x40, (7, "attested_data"));

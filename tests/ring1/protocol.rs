@@ -212,7 +212,7 @@ fn is_init(step: &Step, channel: [u8; 4]) -> bool {
     matches!(step, Step::Send(_, report) if report[..4] == channel && report[4] == 0x86)
 }
 
-/// BAR D8: removed at every step there is; a second key can still be used.
+/// BAR D8, D12: removed at every step there is; a second key can still be used.
 #[test]
 fn given_a_key_removed_at_any_step_then_the_other_one_still_works() {
     let secret = Secret::new(1, 64);
@@ -236,7 +236,7 @@ fn given_a_key_removed_at_any_step_then_the_other_one_still_works() {
     assert!(steps.get() >= 6, "{}", steps.get());
 }
 
-/// BAR D8: alone, the removed key leaves a login that ends.
+/// BAR D8, D12: alone, the removed key leaves a login that ends.
 #[test]
 fn given_the_only_key_removed_at_any_step_then_denied_within_the_bound() {
     let secret = Secret::new(1, 64);

@@ -62,9 +62,6 @@ fn given_the_right_answers_then_the_credential_is_what_the_key_made() {
         assert_eq!(made.aaguid, Some([0xaa; 16]));
         assert_eq!(made.user_handle.unwrap().len(), 32);
     }
-    let backed_up =
-        registrar(&secret(), Algorithm::Es256, |draft| draft.flags |= 0x18, |_, _| false);
-    assert_eq!(enroll_by(backed_up).unwrap().backup_eligible, Some(true));
     let made = enroll_by(u2f_key(&secret(), U2fBehaviour::default()).0).unwrap();
     assert_eq!((made.id.as_bytes(), made.protocol), (&secret().id[..], Protocol::U2f));
 }
@@ -150,6 +147,9 @@ fn given_a_credential_that_cannot_log_in_then_refused() {
     let key =
         registrar(&secret(), Algorithm::Es256, move |d| d.cose = es256_cose(&x, &y), |_, _| false);
     assert_eq!(enroll_by(key).unwrap_err(), EnrollError::Unproven(Rejected::Signature));
+    // And one that says of itself that it may be copied, and at the login that it may not. BAR C11.
+    let key = registrar(&secret(), Algorithm::Es256, |draft| draft.flags |= 0x18, |_, _| false);
+    assert_eq!(enroll_by(key).unwrap_err(), EnrollError::Unproven(Rejected::BackupEligibility));
     for (bend, rejected) in [
         ((|data: &mut Vec<u8>| data[0] = 0) as fn(&mut Vec<u8>), Rejected::UserPresence),
         (|data| data[0] = 5, Rejected::ReservedFlags),

@@ -145,15 +145,21 @@ fn assertion(secret: &Secret, algorithm: Algorithm, request: &[u8]) -> Vec<u8> {
     response.into_bytes()
 }
 
+/// Changes bytes that are about to be sent.
+pub type Bend = Rc<dyn Fn(&mut Vec<u8>)>;
+
+/// The instruction and the control byte of every message that a key received.
+pub type Heard = Rc<RefCell<Vec<(u8, u8)>>>;
+
 /// What a key of the first generation does.
 #[derive(Clone)]
 pub struct U2fBehaviour {
     /// When the finger comes, after the first request for it; never where absent.
     pub touch: Option<Duration>,
     /// Bends the data of a registration.
-    pub registration: Rc<dyn Fn(&mut Vec<u8>)>,
+    pub registration: Bend,
     /// Bends the data of a signature: flags, counter, DER.
-    pub signature: Rc<dyn Fn(&mut Vec<u8>)>,
+    pub signature: Bend,
     /// Answers every register and sign with this status word.
     pub status_word: Option<u16>,
 }
@@ -169,9 +175,8 @@ impl Default for U2fBehaviour {
     }
 }
 
-/// A key of the first generation with this one credential. The second value has the instruction and the
-/// control byte of every message that it received.
-pub fn u2f_key(secret: &Secret, behaviour: U2fBehaviour) -> (Script, Rc<RefCell<Vec<(u8, u8)>>>) {
+/// A key of the first generation with this one credential. The second value is what it heard.
+pub fn u2f_key(secret: &Secret, behaviour: U2fBehaviour) -> (Script, Heard) {
     let seen = Rc::new(RefCell::new(Vec::new()));
     let (log, secret) = (Rc::clone(&seen), secret.clone());
     let asked = RefCell::new(0u32);
