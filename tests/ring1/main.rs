@@ -12,3 +12,4 @@ mod registrations;
 mod statuses;
 mod vectors;
 mod verdicts;
+mod webauthn;

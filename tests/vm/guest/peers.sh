@@ -66,7 +66,7 @@ given_u2f_then_libfido2_registers_and_signs_in() {
     libfido2_round_trip -u
     run key blue transcript
     expect_count 2 touch
-    expect_holds grep -q 'command MSG' <<<"$output"
+    expect_holds grep -q 'command sign' <<<"$output"
     expect_count 0 'command makeCredential'
 }
 
