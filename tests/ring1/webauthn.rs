@@ -1,7 +1,9 @@
 //! The test vectors of WebAuthn Level 3 section 16: assertions that others signed, of keys that others made.
 //!
-//! Those of ES256 in sections 16.2 to 16.7 and that of EdDSA in 16.11. The client data of each are put
-//! together from their parts; a wrong part would not verify.
+//! All of ES256 and EdDSA: 16.2 to 16.7 and 16.11 as they are printed, and 16.13 to 16.16 (the last is that of
+//! U2F) derived as the specification says that it derives them, from its seed by HKDF and by deterministic
+//! ECDSA; the same derivation gives 16.2 as it is printed. The client data of each are put together from their
+//! parts; a wrong part would not verify.
 
 use fidokey_core::assertion::PublicKey;
 use fidokey_core::base64url;
@@ -22,7 +24,7 @@ struct Vector {
     signature: &'static str,
 }
 
-const VECTORS: [Vector; 7] = [
+const VECTORS: [Vector; 11] = [
     Vector {
         section: "16.2",
         algorithm: Algorithm::Es256,
@@ -117,6 +119,62 @@ const VECTORS: [Vector; 7] = [
         extra: None,
         signature: "f5c59c7e46c34f6f8cc197101ddf9934fa2595f68eb1913a637e8419eb9ba4cf\
                     dfc48f85393bc0d40b011f0d6fecb097d6607525713223a0dc0d453993dae00b",
+    },
+    Vector {
+        section: "16.13",
+        algorithm: Algorithm::Es256,
+        public_key: [
+            "41202698c9d9753fb4bb3f27cd09fe6b8afdb76438ee2ae54d7c9dade10d864b",
+            "d8735115cdb330a63ea1d6e43d5000f4bd56f99bce83ee1d73301fc270116d07",
+        ],
+        challenge: "00093b66c21d5b5e89f7a07082118907ea3e502d343b314b8c5a54d62db202fb",
+        flags: 0x0d,
+        end: "false",
+        extra: None,
+        signature: "3045022060dc76b1607ec716c6e5eba8d056695ed6bc47b2e3d7a729c34e759e3ab66aa00221\
+                    00d010a9e8fddcb64c439dfdca628ddb33cf245d567d157d9f66f942601bed9b38",
+    },
+    Vector {
+        section: "16.14",
+        algorithm: Algorithm::Es256,
+        public_key: [
+            "99169657036d089a2a9821a7d0063d341f1a4613389359636efab5f3cbf1accf",
+            "dd91c55543176ea99b644406dd1dd63774b6af65ac759e06ff40b1c8ab02df6b",
+        ],
+        challenge: "e4ee05ca9dbced74116540f24ed9adc62aae8507560522844ffa7eea14f7af86",
+        flags: 0x09,
+        end: "false",
+        extra: Some("qxJxB-_xgrwyML618drSnA"),
+        signature: "3045022100a2b5e37da43ceb63566f6e2817c6cbef261073d0cadfd213ff6229bd33ddea6c02\
+                    203d77eb3202fc92b9b5bb843ef082c7766f8c7f23194c92708ff2f3d1de765a8f",
+    },
+    Vector {
+        section: "16.15",
+        algorithm: Algorithm::Es256,
+        public_key: [
+            "8a3d5b1b4c543a706bf6e4b00afedb3c930b690dd286934fe2911f779cc7761a",
+            "f728e1aa3b0ff66692192daa776b83ddf8e3340d2d9a0eabdfc324eb3e2f136c",
+        ],
+        challenge: "d3eb2964641e26fed023403a72dde093b19c4ba9008c3f9dd83fcfd347a66d05",
+        flags: 0x09,
+        end: "false",
+        extra: None,
+        signature: "3046022100ee35db795ce28044e1f8231d68b3d79a9882f7415aa35c1b5ac74d24251073c802\
+                    2100dcc65691650a412d0ceef843710c09827acf26c7845bddac07eec95863e7fc4c",
+    },
+    Vector {
+        section: "16.16",
+        algorithm: Algorithm::Es256,
+        public_key: [
+            "b0d62de6b30f86f0bac7a9016951391c2e31849e2e64661cbd2b13cd7d5508ad",
+            "503b0bda2a357a9a4b34475a28e65b660b4898a9e3e9bbf0820d43494297edd0",
+        ],
+        challenge: "f90c612981d84f599438de1a500f76926e92cc84bef8e02c6e23553f00485435",
+        flags: 0x01,
+        end: "false",
+        extra: None,
+        signature: "304402206172459958fea907b7292b92f555034bfd884895f287a76200c1ba28723913700220\
+                    4727b166147e26a21bbc2921d192ebfed569b79438538e5c128b5e28e6926dd7",
     },
 ];
 
