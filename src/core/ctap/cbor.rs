@@ -160,8 +160,7 @@ impl<'a> Reader<'a> {
             4 => {
                 let inner = inner?;
                 self.bound(argument)?;
-                // Nothing is reserved: the length is the key's word, each item costs it a byte.
-                let mut items = Vec::new();
+                let mut items = Vec::with_capacity(reserve(argument));
                 for _ in 0..argument {
                     items.push(self.item(inner)?);
                 }
@@ -183,7 +182,7 @@ impl<'a> Reader<'a> {
     }
 
     fn map(&mut self, count: u64, inner: u8) -> Result<Value<'a>, CborError> {
-        let mut members: Vec<(Value<'a>, Value<'a>)> = Vec::new();
+        let mut members: Vec<(Value<'a>, Value<'a>)> = Vec::with_capacity(reserve(count));
         let mut previous: &'a [u8] = &[];
         for _ in 0..count {
             let before = self.rest;
@@ -245,6 +244,13 @@ impl<'a> Reader<'a> {
             _ => Err(CborError::Truncated),
         }
     }
+}
+
+/// How many of `count` items to make room for: the length is the key's word, each item costs it a byte. Never
+/// more than a list's first growth takes anyway, and no more than there are: thousands of lists of one item
+/// must not have room for four each.
+fn reserve(count: u64) -> usize {
+    usize::try_from(count.min(4)).unwrap_or(0)
 }
 
 /// Writes items in canonical form. Members of maps must be written in CTAP's order by the caller; the

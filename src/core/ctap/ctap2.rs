@@ -276,15 +276,13 @@ pub fn make_credential(new: &NewCredential<'_>) -> Vec<u8> {
     request.into_bytes()
 }
 
-/// A makeCredential response, taken apart and not verified.
-#[derive(Clone, Debug)]
+/// A makeCredential response, taken apart and not verified. The attestation statement is passed over.
+#[derive(Clone, Copy, Debug)]
 pub struct MadeCredential<'a> {
     /// The attestation statement format.
     pub format: &'a str,
     /// The authenticator data, raw.
     pub auth_data: &'a [u8],
-    /// The attestation statement.
-    pub statement: Value<'a>,
 }
 
 /// Takes the CBOR of a makeCredential response apart. Nothing is verified here.
@@ -293,13 +291,12 @@ pub struct MadeCredential<'a> {
 /// [`Malformed`].
 pub fn read_made_credential(payload: &[u8]) -> Result<MadeCredential<'_>, Malformed> {
     let map = cbor::read(payload).map_err(|_| Malformed)?.value;
+    if !matches!(map.member(3), Some(Value::Map(_))) {
+        return Err(Malformed);
+    }
     Ok(MadeCredential {
         format: map.member(1).and_then(Value::text).ok_or(Malformed)?,
         auth_data: map.member(2).and_then(Value::bytes).ok_or(Malformed)?,
-        statement: match map.member(3) {
-            Some(statement @ Value::Map(_)) => statement.clone(),
-            _ => return Err(Malformed),
-        },
     })
 }
 
