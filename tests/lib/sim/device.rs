@@ -35,6 +35,11 @@ pub struct Outbox {
 }
 
 impl Outbox {
+    /// The time.
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
     /// Sends one raw report `delay` after the report before it.
     pub fn raw(&mut self, delay: Duration, report: Report) {
         let after = self.queue.back().map_or(self.now, |(at, _)| *at).max(self.now);

@@ -4,8 +4,11 @@
 //! code under test computes.
 
 pub mod device;
+pub mod registering;
 pub mod registrar;
+pub mod scripts;
 pub mod softkey;
+pub mod u2f_key;
 pub mod world;
 
 use std::cell::RefCell;
@@ -173,6 +176,12 @@ impl SimKeys {
         self.messages()
             .iter()
             .map(|(_, command, payload)| match (command, payload.first()) {
+                (0x03, _) => match payload.get(1..3) {
+                    Some([0x01, 0x00]) => "register",
+                    Some([0x02, 0x03]) => "sign",
+                    Some([0x02, 0x07]) => "sign?",
+                    _ => "another",
+                },
                 (0x06, _) => "INIT",
                 (0x11, _) => "CANCEL",
                 (0x10, Some(0x01)) => "makeCredential",

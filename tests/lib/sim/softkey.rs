@@ -16,6 +16,7 @@ use p256::ecdsa::{Signature, SigningKey};
 use sha2::{Digest as _, Sha256};
 
 use super::device::{Message, Outbox, Script};
+use super::registering::{DraftCredential, make_credential};
 
 /// One credential and its private key.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub struct Secret {
     pub key: SigningKey,
     /// Its relying party id.
     pub rp_id: String,
+    /// What it signs with; for EdDSA the bytes of `key` are the seed.
+    pub algorithm: Algorithm,
 }
 
 impl Secret {
@@ -35,31 +38,34 @@ impl Secret {
         let key = SigningKey::from_slice(&scalar).unwrap();
         let mut id = vec![number; id_len];
         id[0] = 0xc0;
-        Self { id, key, rp_id: "pam://fidokey".to_owned() }
+        Self { id, key, rp_id: "pam://fidokey".to_owned(), algorithm: Algorithm::Es256 }
     }
 
-    /// The credential as a record would hold it.
-    pub fn credential(&self) -> Credential {
-        let point = self.key.verifying_key().to_sec1_point(false);
-        Credential {
-            name: KeyName::new(&format!("Key {}", self.id.last().unwrap())).unwrap(),
-            protocol: Protocol::Fido2,
-            rp_id: RpId::new(&self.rp_id).unwrap(),
-            id: CredentialId::new(&self.id).unwrap(),
-            public_key: PublicKey::new(Algorithm::Es256, point.as_bytes()).unwrap(),
-            verification: Verification::None,
-            user_handle: Some(vec![7; 32]),
-            backup_eligible: Some(false),
-            counter: CounterPolicy::Deny,
-            aaguid: Some([0; 16]),
-            added: "2026-11-23T10:00:00Z".to_owned(),
-            added_by: "root".to_owned(),
+    /// The signature over `message`, as keys send it.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        match self.algorithm {
+            Algorithm::Es256 => {
+                let signature: Signature = self.key.sign(message);
+                signature.to_der().as_bytes().to_vec()
+            }
+            Algorithm::EdDsa => self.ed25519().sign(message).to_bytes().to_vec(),
         }
     }
-}
 
-impl Secret {
-    /// The credential as a record would hold it that was registered by U2F.
+    /// The public key, as records hold it.
+    pub fn public_key(&self) -> Vec<u8> {
+        match self.algorithm {
+            Algorithm::Es256 => self.key.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
+            Algorithm::EdDsa => self.ed25519().verifying_key().to_bytes().to_vec(),
+        }
+    }
+
+    fn ed25519(&self) -> ed25519_dalek::SigningKey {
+        let seed: [u8; 32] = self.key.to_bytes().into();
+        ed25519_dalek::SigningKey::from_bytes(&seed)
+    }
+
+    /// The credential as a record would hold it, made by a first-generation key.
     pub fn u2f_credential(&self) -> Credential {
         Credential {
             protocol: Protocol::U2f,
@@ -67,6 +73,24 @@ impl Secret {
             backup_eligible: None,
             aaguid: None,
             ..self.credential()
+        }
+    }
+
+    /// The credential as a record would hold it.
+    pub fn credential(&self) -> Credential {
+        Credential {
+            name: KeyName::new(&format!("Key {}", self.id.last().unwrap())).unwrap(),
+            protocol: Protocol::Fido2,
+            rp_id: RpId::new(&self.rp_id).unwrap(),
+            id: CredentialId::new(&self.id).unwrap(),
+            public_key: PublicKey::new(self.algorithm, &self.public_key()).unwrap(),
+            verification: Verification::None,
+            user_handle: Some(vec![7; 32]),
+            backup_eligible: Some(false),
+            counter: CounterPolicy::Deny,
+            aaguid: Some([0; 16]),
+            added: "2026-11-23T10:00:00Z".to_owned(),
+            added_by: "root".to_owned(),
         }
     }
 }
@@ -88,7 +112,7 @@ pub struct Draft {
     /// The user handle, or none.
     pub user: Option<Vec<u8>>,
     /// numberOfCredentials, or none.
-    pub count: Option<i16>,
+    pub count: Option<u64>,
     /// Bytes after the CBOR.
     pub tail: Vec<u8>,
 }
@@ -108,9 +132,20 @@ pub struct Behaviour {
     pub max_message_size: Option<u16>,
     /// Sends the signature before the authenticator data, against CTAP's order.
     pub unsorted: bool,
+    /// The algorithms that getInfo lists, where it lists any.
+    pub algorithms: Vec<Algorithm>,
+    /// Whether getInfo lists the extension credProtect.
+    pub cred_protect: bool,
     /// Bends an assertion before it is signed.
     pub bend: Rc<dyn Fn(&mut Draft)>,
+    /// Bends a registration before it is sent.
+    pub bend_credential: Rc<dyn Fn(&mut DraftCredential)>,
+    /// Answers a message itself, where it says so.
+    pub instead: Instead,
 }
+
+/// Takes the place of a key's own answer to a message where it returns true.
+pub type Instead = Rc<dyn Fn(&Message, &mut Outbox) -> bool>;
 
 impl Default for Behaviour {
     fn default() -> Self {
@@ -121,7 +156,11 @@ impl Default for Behaviour {
             list_limit: None,
             max_message_size: None,
             unsorted: false,
+            algorithms: Vec::new(),
+            cred_protect: false,
             bend: Rc::new(|_| {}),
+            bend_credential: Rc::new(|_| {}),
+            instead: Rc::new(|_, _| false),
         }
     }
 }
@@ -142,15 +181,17 @@ pub struct Seen {
 /// A key with these secrets. The second value shows what it saw.
 pub fn soft_key(secrets: &[Secret], behaviour: Behaviour) -> (Script, Rc<RefCell<Seen>>) {
     let seen = Rc::new(RefCell::new(Seen::default()));
-    let (secrets, log) = (secrets.to_vec(), Rc::clone(&seen));
+    let (mut secrets, log) = (secrets.to_vec(), Rc::clone(&seen));
     let script = Script::new(move |message, outbox| {
-        answer(&secrets, &behaviour, &log, message, outbox);
+        if !(behaviour.instead)(message, outbox) {
+            answer(&mut secrets, &behaviour, &log, message, outbox);
+        }
     });
     (script, seen)
 }
 
 fn answer(
-    secrets: &[Secret],
+    secrets: &mut Vec<Secret>,
     behaviour: &Behaviour,
     seen: &RefCell<Seen>,
     message: &Message,
@@ -166,9 +207,13 @@ fn answer(
         (0x10, Some(0x04)) => {
             outbox.message(Duration::ZERO, channel, 0x10, &info(behaviour));
         }
-        (0x10, Some(0x02)) => {
+        (0x10, Some(kind @ (0x01 | 0x02))) => {
             let request = cbor::read(&message.payload[1..]).unwrap().value;
-            let (wait, response) = assertion(secrets, behaviour, seen, &request);
+            let (wait, response) = if *kind == 0x01 {
+                make_credential(secrets, behaviour, seen, &request)
+            } else {
+                assertion(secrets, behaviour, seen, &request)
+            };
             match (wait, behaviour.touch) {
                 (false, _) => outbox.message(Duration::ZERO, channel, 0x10, &response),
                 (true, None) => {
@@ -198,13 +243,25 @@ fn info(behaviour: &Behaviour) -> Vec<u8> {
     let mut info = Writer::beginning_with(0);
     let members = 2
         + usize::from(behaviour.max_message_size.is_some())
-        + usize::from(behaviour.list_limit.is_some());
-    info.map(members).integer(1).array(1).text("FIDO_2_1").integer(3).bytes(&[0; 16]);
+        + usize::from(behaviour.list_limit.is_some())
+        + usize::from(behaviour.cred_protect)
+        + usize::from(!behaviour.algorithms.is_empty());
+    info.map(members).integer(1).array(1).text("FIDO_2_1");
+    if behaviour.cred_protect {
+        info.integer(2).array(1).text("credProtect");
+    }
+    info.integer(3).bytes(&[0; 16]);
     if let Some(size) = behaviour.max_message_size {
         info.integer(5).integer(i16::try_from(size).unwrap());
     }
     if let Some((count, _, _)) = behaviour.list_limit {
         info.integer(7).integer(i16::try_from(count).unwrap());
+    }
+    if !behaviour.algorithms.is_empty() {
+        info.integer(10).array(behaviour.algorithms.len());
+        for algorithm in &behaviour.algorithms {
+            info.map(2).text("alg").integer(algorithm.cose()).text("type").text("public-key");
+        }
     }
     info.into_bytes()
 }
@@ -254,9 +311,7 @@ fn assertion(
 /// The response that a draft makes.
 pub fn encode(secret: &Secret, draft: &Draft, unsorted: bool) -> Vec<u8> {
     let signed = [&draft.auth_data[..], &draft.hash].concat();
-    let signature: Signature = secret.key.sign(&signed);
-    let mut signature =
-        draft.signature.clone().unwrap_or_else(|| signature.to_der().as_bytes().to_vec());
+    let mut signature = draft.signature.clone().unwrap_or_else(|| secret.sign(&signed));
     signature.extend_from_slice(&draft.signature_tail);
     let members = 2
         + usize::from(draft.id.is_some())
@@ -275,10 +330,18 @@ pub fn encode(secret: &Secret, draft: &Draft, unsorted: bool) -> Vec<u8> {
     if let Some(user) = &draft.user {
         response.integer(4).map(1).text("id").bytes(user);
     }
-    if let Some(count) = draft.count {
-        response.integer(5).integer(count);
+    if draft.count.is_some() {
+        response.integer(5);
     }
     let mut response = response.into_bytes();
+    match draft.count {
+        Some(count @ 0..=23) => response.push(count.to_le_bytes()[0]),
+        Some(count) => {
+            response.push(0x1b);
+            response.extend_from_slice(&count.to_be_bytes());
+        }
+        None => {}
+    }
     response.extend_from_slice(&draft.tail);
     response
 }

@@ -1,8 +1,10 @@
 //! A machine and a host that are tables, and a login on them in one call.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use fidokey_core::credential::{AccountName, Credential, Uid};
+use fidokey_core::credential::{AccountName, Algorithm, Credential, KeyName, RpId, Uid};
+use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
 use fidokey_core::login::login;
 use fidokey_core::ports::{
     Account, ConversationError, Fault, FileError, Hedge, Host, Keys, Machine, Origin, Severity,
@@ -153,4 +155,26 @@ pub fn login_of_alice(credentials: &[Credential], keys: &mut impl Keys) -> (i32,
     let (mut machine, mut host) = world(credentials, SECOND_FACTOR);
     let answer = login(&mut machine, &mut host, keys, &[]);
     (answer.number(), host)
+}
+
+/// The registration of one more key for alice, who has these credentials, with one of these algorithms and 10
+/// seconds for each touch: what comes of it, and the host with all that it heard.
+pub fn enroll_for_alice(
+    existing: &[Credential],
+    algorithms: &[Algorithm],
+    keys: &mut impl Keys,
+) -> (Result<Credential, EnrollError>, SimHost) {
+    let (mut machine, mut host) = world(existing, SECOND_FACTOR);
+    let enrollment = Enrollment {
+        account: &Account { uid: 1000, name: AccountName::new("alice").unwrap() },
+        existing,
+        name: &KeyName::new("Blue key").unwrap(),
+        algorithms,
+        rp_id: &RpId::default(),
+        patience: Duration::from_secs(10),
+        added: "2026-11-23T10:00:00Z",
+        added_by: "root",
+    };
+    let result = enroll(&mut machine, &mut host, keys, &enrollment);
+    (result, host)
 }
