@@ -38,9 +38,10 @@ demo: setup build stage
 
 test: setup build ring12 vm
 
-# Rings 1 and 2, and ring 2 again with the module that is shipped.
+# Rings 1 and 2, ring 2 again with the module that is shipped, and what hostile keys cost, as a table.
 ring12:
 	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked -p fidokey-tests --test hostile -- --nocapture
 	FIDOKEY_SO=$(CURDIR)/$(MODULE) $(CARGO) test --locked -p fidokey-tests --test ring2 -- shipped libpam_never
 
 # Ring 3.
