@@ -1,142 +1,215 @@
-//! Every answer that is no answer, to every command of a login: denied, in bounded time, the key closed.
+//! Every status byte, every CTAPHID error and every status word in answer to every command.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
-use fidokey_core::ctap::cbor::Writer;
+use fidokey_core::credential::{Algorithm, Credential};
+use fidokey_core::ctap::client::KeyError;
+use fidokey_core::ctap::session::CallError;
+use fidokey_core::enroll::EnrollError;
 use fidokey_core::ports::KeyId;
-use fidokey_tests::sim::device::{Message, Outbox, Script};
-use fidokey_tests::sim::softkey::Secret;
-use fidokey_tests::sim::world::{SimHost, login_of_alice};
+use fidokey_tests::sim::device::{Message, Script};
+use fidokey_tests::sim::softkey::{Behaviour, Instead, Secret, soft_key};
+use fidokey_tests::sim::u2f_key::{U2fBehaviour, u2f_key};
+use fidokey_tests::sim::world::{enroll_for_alice, login_of_alice};
 use fidokey_tests::sim::{SimKeys, Step};
 
-fn reason(host: &SimHost) -> &str {
-    host.logged[0].1.split(' ').find_map(|field| field.strip_prefix("reason=")).unwrap()
+/// What is asked, and answered with an error.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Asked {
+    GetInfo,
+    Silently,
+    Assertion,
+    Credential,
 }
 
-/// A key that says to every command but one what it should to reach that one, and to that one `answer`.
-fn key(command: &'static str, answer: impl Fn(&Message, &mut Outbox) + 'static) -> Script {
-    Script::new(move |message, outbox| {
-        let silent = message.payload.ends_with(b"\x62up\xf4");
-        let this = match message.payload.first() {
-            Some(0x04) => "getInfo",
-            Some(0x02) if silent => "getAssertion?",
-            Some(0x02) => "getAssertion",
-            _ => "another",
-        };
-        if this == command {
-            answer(message, outbox);
-            return;
+fn is(asked: Asked, message: &Message) -> bool {
+    let silent = message.payload.ends_with(b"\x62up\xf4");
+    message.command == 0x10
+        && match asked {
+            Asked::GetInfo => message.payload[0] == 4,
+            Asked::Silently => message.payload[0] == 2 && silent,
+            Asked::Assertion => message.payload[0] == 2 && !silent,
+            Asked::Credential => message.payload[0] == 1,
         }
-        let mut response = Writer::beginning_with(0);
-        match this {
-            "getInfo" => {
-                response.map(1).integer(1).array(1).text("FIDO_2_1");
-            }
-            _ => {
-                let id = Secret::new(1, 64).id;
-                response.map(3).integer(1).map(2).text("id").bytes(&id);
-                response.text("type").text("public-key");
-                response.integer(2).bytes(&[0; 37]).integer(3).bytes(&[0x30; 8]);
-            }
+}
+
+/// Answers `asked` with this message, and notes that it did.
+fn answering(asked: Asked, command: u8, payload: [u8; 1], said: &Rc<RefCell<u32>>) -> Instead {
+    let said = Rc::clone(said);
+    Rc::new(move |message, outbox| {
+        if is(asked, message) {
+            *said.borrow_mut() += 1;
+            outbox.message(Duration::ZERO, message.channel, command, &payload);
         }
-        outbox.message(Duration::ZERO, message.channel, 0x10, &response.into_bytes());
+        is(asked, message)
     })
 }
 
-/// A login whose credentials make the key hear that command.
-fn login(
-    command: &'static str,
-    answer: impl Fn(&Message, &mut Outbox) + 'static,
-) -> (i32, String, SimKeys) {
-    let count = if command == "getAssertion" { 1 } else { 9 };
-    let credentials: Vec<_> = (1..=count).map(|n| Secret::new(n, 64).credential()).collect();
-    let mut keys = SimKeys::with(key(command, answer));
-    let (code, host) = login_of_alice(&credentials, &mut keys);
-    assert!(keys.commands().contains(&command), "{:?}", keys.commands());
-    assert_eq!(keys.trace.last(), Some(&Step::Close(KeyId(0))));
+fn closed_in_time(keys: &SimKeys) {
+    assert_eq!(keys.trace.last(), Some(&Step::Close(KeyId(0))), "left open");
     assert!(keys.elapsed() <= Duration::from_secs(46), "{:?}", keys.elapsed());
-    (code, reason(&host).to_owned(), keys)
 }
 
-const COMMANDS: [&str; 3] = ["getInfo", "getAssertion?", "getAssertion"];
+/// The reason of a denied login: its code is 7 as for a second factor, never 0 or 25.
+fn denied(key: Script, credentials: &[Credential]) -> String {
+    let mut keys = SimKeys::with(key);
+    let (code, host) = login_of_alice(credentials, &mut keys);
+    closed_in_time(&keys);
+    assert_eq!(code, 7);
+    let (_, line) = &host.logged[0];
+    line.split(' ').find_map(|field| field.strip_prefix("reason=")).unwrap().to_owned()
+}
 
-/// BAR D10: the CTAP statuses. The ones that mean something have their reason; the others are a failed key.
+/// A login in which `asked` comes up: with more credentials than a list takes unasked, the key is asked what it
+/// takes, then silently, then for the touch.
+fn login_with(asked: Asked, command: u8, byte: u8) -> String {
+    let secrets: Vec<Secret> = (1..=9).map(|number| Secret::new(number, 64)).collect();
+    let credentials: Vec<_> = secrets.iter().map(Secret::credential).collect();
+    let said = Rc::new(RefCell::new(0));
+    let instead = answering(asked, command, [byte], &said);
+    let key = soft_key(&secrets[8..], Behaviour { instead, ..Behaviour::default() }).0;
+    let reason = denied(key, &credentials);
+    assert!(*said.borrow() > 0);
+    reason
+}
+
+fn enroll_with(asked: Asked, command: u8, byte: u8) -> EnrollError {
+    let said = Rc::new(RefCell::new(0));
+    let instead = answering(asked, command, [byte], &said);
+    let mut keys = SimKeys::with(soft_key(&[], Behaviour { instead, ..Behaviour::default() }).0);
+    let (result, _) = enroll_for_alice(&[], &[Algorithm::Es256], &mut keys);
+    closed_in_time(&keys);
+    assert!(*said.borrow() > 0);
+    result.unwrap_err()
+}
+
+/// BAR D10: 256 status bytes to each command of a login.
 #[test]
-fn given_any_status_to_any_command_then_denied_with_its_reason() {
-    for command in COMMANDS {
-        for status in 1..=u8::MAX {
-            let (code, reason, _) = login(command, move |message, outbox| {
-                outbox.message(Duration::ZERO, message.channel, 0x10, &[status]);
-            });
-            assert_eq!(code, 7, "{command} {status:02x}");
-            let expected = match status {
-                0x22 | 0x2e => "not_registered",
-                0x2f => "touch_timeout",
-                0x27 => "declined",
-                0x31..=0x38 => "verification_unavailable",
-                _ => "key_failed",
+fn given_any_status_byte_in_a_login_then_denied_for_a_listed_reason() {
+    let listed: BTreeMap<u8, &str> = [
+        (0x22, "not_registered"),
+        (0x2e, "not_registered"),
+        (0x27, "declined"),
+        (0x2f, "touch_timeout"),
+    ]
+    .into_iter()
+    .chain((0x31..=0x38).map(|status| (status, "verification_unavailable")))
+    .collect();
+    for asked in [Asked::GetInfo, Asked::Silently, Asked::Assertion] {
+        for status in 0..=255 {
+            let reason = login_with(asked, 0x10, status);
+            let expected = match (asked, status) {
+                // Success without anything that it would have to say.
+                (Asked::Assertion, 0) => "malformed",
+                _ => listed.get(&status).copied().unwrap_or("key_failed"),
             };
-            assert_eq!(reason, expected, "{command} {status:02x}");
+            assert_eq!(reason, expected, "{status:02x} to {asked:?}");
         }
     }
 }
 
-/// BAR D10: the errors of CTAPHID; "busy" is tried again for 3 seconds.
+/// BAR D10: 256 status bytes to each command of a registration.
 #[test]
-fn given_any_hid_error_to_any_command_then_denied() {
-    for command in COMMANDS {
-        for error in 0..=u8::MAX {
-            let (code, reason, _) = login(command, move |message, outbox| {
-                outbox.message(Duration::ZERO, message.channel, 0x3f, &[error]);
-            });
-            let expected = if error == 0x06 { "key_busy" } else { "key_failed" };
-            assert_eq!((code, reason.as_str()), (7, expected), "{command} {error:02x}");
+fn given_any_status_byte_in_a_registration_then_a_listed_error() {
+    for asked in [Asked::GetInfo, Asked::Credential, Asked::Assertion] {
+        for status in 0..=255 {
+            let error = enroll_with(asked, 0x10, status);
+            let listed = match (status, error) {
+                (0x00, EnrollError::Unfit(_)) => asked == Asked::Credential,
+                (0x00, EnrollError::Unproven(_)) => asked == Asked::Assertion,
+                (0x00, error) => error == EnrollError::KeyFailed(KeyError::Malformed),
+                (0x19, error) => error == EnrollError::AlreadyRegistered,
+                (0x26, error) => error == EnrollError::Unsupported,
+                (0x27, error) => error == EnrollError::Declined,
+                (0x2f, error) => error == EnrollError::TouchTimeout,
+                (0x31..=0x38, error) => error == EnrollError::PinNeeded,
+                (_, EnrollError::KeyFailed(KeyError::Status(said))) => said.0 == status,
+                _ => false,
+            };
+            assert!(listed, "{status:02x} to {asked:?}: {error:?}");
         }
     }
 }
 
-/// BAR D11: however many credentials a key claims, it is asked for no next one, and nothing is kept for them.
+/// BAR D10: 256 codes of CTAPHID's own ERROR, to each command.
 #[test]
-fn given_a_count_of_credentials_beyond_one_then_denied_and_nothing_more_is_asked() {
-    for count in [0u64, 2, 1 << 31, 1 << 32, u64::MAX] {
-        let (code, reason, keys) = login("getAssertion", move |message, outbox| {
-            let mut response = Writer::beginning_with(0);
-            response.map(4).integer(1).map(2).text("id").bytes(&Secret::new(1, 64).id);
-            response.text("type").text("public-key");
-            response.integer(2).bytes(&[0; 37]).integer(3).bytes(&[0x30; 8]).integer(5);
-            let mut response = response.into_bytes();
-            response.push(0x1b);
-            response.extend_from_slice(&count.to_be_bytes());
-            outbox.message(Duration::ZERO, message.channel, 0x10, &response);
-        });
-        assert_eq!((code, reason.as_str()), (7, "number_of_credentials"), "{count}");
-        assert_eq!(keys.commands(), ["INIT", "getAssertion"]);
+fn given_any_ctaphid_error_then_denied_for_a_listed_reason() {
+    for code in 0..=255 {
+        for asked in [Asked::GetInfo, Asked::Silently, Asked::Assertion] {
+            let expected = if code == 0x06 { "key_busy" } else { "key_failed" };
+            assert_eq!(login_with(asked, 0x3f, code), expected, "{code:02x} to {asked:?}");
+        }
+        for asked in [Asked::GetInfo, Asked::Credential, Asked::Assertion] {
+            let expected = match code {
+                0x06 => EnrollError::KeyBusy,
+                _ => EnrollError::KeyFailed(KeyError::Call(CallError::Hid(code))),
+            };
+            assert_eq!(enroll_with(asked, 0x3f, code), expected, "{code:02x} to {asked:?}");
+        }
     }
 }
 
-/// BAR D9: CBOR that no key sends, as the answer to each command.
-#[test]
-fn given_hostile_cbor_to_any_command_then_denied() {
-    let mut nested = vec![0x81; 4000];
-    nested.push(0x00);
-    for command in COMMANDS {
-        for cbor in [
-            &[][..],
-            &[0xbf, 0xff],
-            &[0xa1, 0x02, 0xc0, 0x00],
-            &[0xa2, 0x02, 0x40, 0x02, 0x40],
-            &[0xbb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
-            &[0xa1, 0x02, 0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
-            &[0xa1, 0x02, 0xfb, 0, 0, 0, 0, 0, 0, 0, 0],
-            &[0xa0, 0x00],
-            &nested,
-        ] {
-            let response = [&[0], cbor].concat();
-            let (code, reason, _) = login(command, move |message, outbox| {
-                outbox.message(Duration::ZERO, message.channel, 0x10, &response);
-            });
-            let expected = if command == "getAssertion" { "malformed" } else { "key_failed" };
-            assert_eq!((code, reason.as_str()), (7, expected), "{command} {cbor:02x?}");
+/// Answers every CTAP1 message with this status word alone.
+fn word(word: u16) -> U2fBehaviour {
+    let instead: Instead = Rc::new(move |message, outbox| {
+        if message.command == 0x03 {
+            outbox.message(Duration::ZERO, message.channel, 0x03, &word.to_be_bytes());
         }
+        message.command == 0x03
+    });
+    U2fBehaviour { instead, ..U2fBehaviour::default() }
+}
+
+/// BAR D10, D20: all 65536 status words to a request for a signature; 6700 and 6a80 mean "not mine", 6985 for
+/// ever ends with the time for the touch.
+#[test]
+fn given_any_status_word_in_a_login_then_denied_for_a_listed_reason() {
+    let credentials = [Secret::new(1, 64).u2f_credential()];
+    for said in 0..=0xffff {
+        let expected = match said {
+            0x6700 | 0x6a80 => "not_registered",
+            0x6985 => "touch_timeout",
+            0x6986 => "verification_unavailable",
+            0x9000 => "malformed",
+            _ => "key_failed",
+        };
+        assert_eq!(denied(u2f_key(&[], word(said)).0, &credentials), expected, "{said:04x}");
+    }
+}
+
+/// BAR D10: all 65536 status words to a question which of two credentials is the key's.
+#[test]
+fn given_any_status_word_to_a_check_only_question_then_denied_for_a_listed_reason() {
+    let credentials = [1, 2].map(|number| Secret::new(number, 64).u2f_credential());
+    for said in 0..=0xffff {
+        let expected = match said {
+            0x6700 | 0x6a80 => "not_registered",
+            0x6985 => "touch_timeout",
+            0x6986 => "verification_unavailable",
+            // A signature without a touch, or a key that says it has made one.
+            _ => "key_failed",
+        };
+        assert_eq!(denied(u2f_key(&[], word(said)).0, &credentials), expected, "{said:04x}");
+    }
+}
+
+/// BAR D10: all 65536 status words to a request to register.
+#[test]
+fn given_any_status_word_in_a_registration_then_a_listed_error() {
+    for said in 0..=0xffff {
+        let mut keys = SimKeys::with(u2f_key(&[], word(said)).0);
+        let (result, _) = enroll_for_alice(&[], &[Algorithm::Es256], &mut keys);
+        closed_in_time(&keys);
+        let listed = match (said, result.unwrap_err()) {
+            (0x6985, error) => error == EnrollError::TouchTimeout,
+            (0x6986, error) => error == EnrollError::PinNeeded,
+            (0x9000, error) => matches!(error, EnrollError::Unfit(_)),
+            (_, EnrollError::KeyFailed(KeyError::StatusWord(word))) => word.0 == said,
+            _ => false,
+        };
+        assert!(listed, "{said:04x}");
     }
 }

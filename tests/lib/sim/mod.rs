@@ -5,7 +5,6 @@
 
 pub mod device;
 pub mod registering;
-pub mod registrar;
 pub mod scripts;
 pub mod softkey;
 pub mod u2f_key;
