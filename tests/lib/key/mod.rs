@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use opensk::api::customization::{CustomizationImpl, DEFAULT_CUSTOMIZATION};
 
+pub use attestation::{ATTESTATION_CERTIFICATE, ATTESTATION_KEY};
 pub use packet::{PacketEnd, Report, SeqpacketEnd};
 pub use transcript::{Command, Entry, What};
 pub use uhid::UhidEnd;
