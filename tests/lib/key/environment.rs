@@ -1,7 +1,5 @@
 //! What `OpenSK` needs from the hardware: a real clock, a finger, a wire, a memory.
 
-use std::cell::RefCell;
-use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
@@ -17,13 +15,11 @@ use opensk::ctap::status_code::{Ctap2StatusCode, CtapResult};
 use opensk::env::Env;
 use opensk::env::test::TestRng;
 
-use super::packet::{PacketEnd, Report};
+use super::packet::Report;
 use super::run::Firmware;
 use super::store::Store;
+use super::wire::{SLICE, SharedWire};
 use super::{Shared, State};
-
-/// How long the key sleeps before it looks whether its policy changed or it was unplugged.
-pub(super) const SLICE: Duration = Duration::from_millis(20);
 
 pub(super) struct KeyEnv {
     clock: MonotonicClock,
@@ -40,53 +36,10 @@ impl KeyEnv {
             clock: MonotonicClock,
             connection: Connection(Rc::clone(wire)),
             customization: firmware.customization,
-            finger: Finger { wire: Rc::clone(wire), shared: firmware.shared },
+            finger: Finger { wire: Rc::clone(wire), shared: wire.borrow().shared() },
             rng: TestRng::from_seed(firmware.seed),
             store: firmware.store,
         }
-    }
-}
-
-/// The wire is used by the main loop and, while the key waits for a touch, from inside of the firmware.
-pub(super) type SharedWire = Rc<RefCell<Wire>>;
-
-/// A packet end that writes the transcript.
-pub(super) struct Wire {
-    end: Box<dyn PacketEnd>,
-    shared: Arc<Shared>,
-    gone: bool,
-}
-
-impl Wire {
-    pub(super) fn new(end: Box<dyn PacketEnd>, shared: Arc<Shared>) -> SharedWire {
-        Rc::new(RefCell::new(Self { end, shared, gone: false }))
-    }
-
-    /// Whether the key was unplugged or the client has gone.
-    pub(super) fn is_gone(&self) -> bool {
-        self.gone || self.shared.lock().unplugged
-    }
-
-    pub(super) fn receive(&mut self, timeout: Duration) -> Option<Report> {
-        let received = self.end.receive(timeout);
-        let report = self.note(received)??;
-        self.shared.lock().transcript.received(&report);
-        Some(report)
-    }
-
-    pub(super) fn send(&mut self, report: &Report) {
-        // What the firmware says after it lost its power, nobody hears.
-        if self.is_gone() {
-            return;
-        }
-        self.shared.lock().transcript.sent(report);
-        let sent = self.end.send(report);
-        self.note(sent);
-    }
-
-    fn note<T>(&mut self, result: io::Result<T>) -> Option<T> {
-        self.gone |= result.is_err();
-        result.ok()
     }
 }
 

@@ -8,6 +8,7 @@ mod run;
 mod store;
 mod transcript;
 mod uhid;
+mod wire;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -19,9 +20,11 @@ use std::time::{Duration, Instant};
 
 use opensk::api::customization::{CustomizationImpl, DEFAULT_CUSTOMIZATION};
 
+pub use attestation::{ATTESTATION_CERTIFICATE, ATTESTATION_KEY};
 pub use packet::{PacketEnd, Report, SeqpacketEnd};
 pub use transcript::{Command, Entry, What};
 pub use uhid::UhidEnd;
+pub use wire::{SLICE, SharedWire, Wire};
 
 use store::Store;
 use transcript::Transcript;
@@ -120,7 +123,6 @@ impl EmulatedKey {
     /// # Errors
     /// No thread can be made.
     pub fn plug_into(&self, end: impl PacketEnd + 'static) -> io::Result<KeyHandle> {
-        let shared = Arc::new(Shared::new(self.touch));
         let plugs = self.plugs.fetch_add(1, Ordering::Relaxed);
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
@@ -130,11 +132,8 @@ impl EmulatedKey {
             store: self.store.clone(),
             customization: self.customization.clone(),
             u2f_only: self.u2f_only,
-            shared: Arc::clone(&shared),
         };
-        let thread =
-            thread::Builder::new().name("emulated key".into()).spawn(move || firmware.run(end))?;
-        Ok(KeyHandle { shared, thread: Some(thread), hidraw: None })
+        KeyHandle::plug(end, self.touch, move |wire| firmware.run(&wire))
     }
 
     fn with_store(store: Store, seed: u64) -> Self {
@@ -161,6 +160,24 @@ pub struct KeyHandle {
 }
 
 impl KeyHandle {
+    /// Plugs a key of any firmware into an end of a wire: `firmware` runs on a thread of its own and returns
+    /// when the wire is gone.
+    ///
+    /// # Errors
+    /// No thread can be made.
+    pub fn plug(
+        end: impl PacketEnd + 'static,
+        touch: Touch,
+        firmware: impl FnOnce(SharedWire) + Send + 'static,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared::new(touch));
+        let of_the_key = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("emulated key".into())
+            .spawn(move || firmware(Wire::new(Box::new(end), of_the_key)))?;
+        Ok(Self { shared, thread: Some(thread), hidraw: None })
+    }
+
     /// The name of the node in `/dev`, for a key in the kernel.
     #[must_use]
     pub fn hidraw(&self) -> Option<&str> {

@@ -1,7 +1,5 @@
 //! The key's main loop, as the firmware's own on real hardware.
 
-use std::sync::Arc;
-
 use opensk::api::customization::CustomizationImpl;
 use opensk::api::persist::{AttestationId, Persist as _};
 use opensk::env::Env as _;
@@ -9,9 +7,9 @@ use opensk::{Ctap, Transport};
 
 use super::Shared;
 use super::attestation;
-use super::environment::{KeyEnv, SLICE, Wire};
-use super::packet::PacketEnd;
+use super::environment::KeyEnv;
 use super::store::Store;
+use super::wire::{SLICE, SharedWire};
 
 /// What goes into the key's thread.
 pub(super) struct Firmware {
@@ -19,15 +17,13 @@ pub(super) struct Firmware {
     pub(super) store: Store,
     pub(super) customization: CustomizationImpl,
     pub(super) u2f_only: bool,
-    pub(super) shared: Arc<Shared>,
 }
 
 impl Firmware {
     /// Serves the wire until the key is unplugged or its client has gone.
-    pub(super) fn run(self, end: impl PacketEnd + 'static) {
-        let (shared, u2f_only) = (Arc::clone(&self.shared), self.u2f_only);
-        let wire = Wire::new(Box::new(end), Arc::clone(&shared));
-        let mut key = Ctap::new(KeyEnv::new(self, &wire));
+    pub(super) fn run(self, wire: &SharedWire) {
+        let (shared, u2f_only) = (wire.borrow().shared(), self.u2f_only);
+        let mut key = Ctap::new(KeyEnv::new(self, wire));
         install_attestation(key.env());
 
         while !wire.borrow().is_gone() {
