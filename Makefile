@@ -3,6 +3,7 @@
 #   make          builds what is installed
 #   make demo     a registration and logins in front of your eyes, in a virtual machine
 #   make test     all three rings of tests
+#   make second   ring 1 again, with another key than the usual one; takes libclang and some minutes
 #   make install  as root, after make; nobody's login is different yet
 
 CARGO   ?= cargo
@@ -20,7 +21,7 @@ MODULE  := target/release/libpam_fidokey.so
 COMMAND := target/release/fidokey
 STAGE   := target/stage
 
-.PHONY: all build setup demo test ring12 vm lint bar docs install uninstall clean
+.PHONY: all build setup demo test ring12 vm second second-lint lint bar docs install uninstall clean
 
 all: build
 
@@ -50,6 +51,16 @@ ring12:
 # Ring 3.
 vm: build stage
 	tests/vm/run.sh --install $(STAGE) peers login generations hosts
+
+# Another firmware as the key. A workspace of its own, which nothing of the above builds.
+second:
+	tests/second/setup.sh
+	cd tests/second && $(CARGO) test --locked --target-dir $(CURDIR)/target/second
+
+second-lint:
+	tests/second/setup.sh
+	cd tests/second && $(CARGO) fmt --check
+	cd tests/second && $(CARGO) clippy --locked --all-targets --target-dir $(CURDIR)/target/second -- -D warnings
 
 # What `make install` puts somewhere, for the virtual machine.
 .PHONY: stage

@@ -17,10 +17,7 @@ fn given_an_eleventh_entry_then_the_key_refuses_the_whole_without_a_touch() {
         let refused = key.ask(|client, until| client.touch(&request, until).unwrap_err());
         assert_eq!(refused, KeyError::Status(Status(status)));
     }
-    assert_eq!(
-        key.commands(),
-        ["INIT", "getAssertion 2e", "touch", "INIT", "getAssertion 12"]
-    );
+    assert_eq!(key.commands(), ["INIT", "getAssertion 2e", "touch", "INIT", "getAssertion 12"]);
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn given_a_touch_after_a_while_then_the_keepalives_are_borne() {
         _ => None,
     });
     // One every 80 ms; fewer where the machine was busy with something else.
-    assert!((2..=4).contains(&keepalives.unwrap()), "{keepalives:?}");
+    assert!((2..=5).contains(&keepalives.unwrap()), "{keepalives:?}");
     assert!(transcript.iter().any(|entry| entry.at >= Duration::from_millis(400)));
 }
 

@@ -7,9 +7,7 @@ use fidokey_core::credential::{AccountName, Credential, KeyName, RpId};
 use fidokey_core::ctap::client::Client;
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
 use fidokey_core::login::login;
-use fidokey_core::ports::{
-    Account, Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report,
-};
+use fidokey_core::ports::{Account, Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
 use fidokey_second::SecondKey;
 use fidokey_tests::key::{KeyHandle, What};
 use fidokey_tests::sim::softkey::Secret;
@@ -78,9 +76,18 @@ pub(crate) fn enrolled(key: SecondKey) -> (Plugged, Credential) {
     (plugged, credential)
 }
 
-/// Alice's login with patience for a second key of one second and for the touch of another.
+/// Alice's login that waits a second for another key, and another for the touch.
 pub(crate) fn login_of_alice(credentials: &[Credential], keys: &mut impl Keys) -> (i32, SimHost) {
-    let config = format!("{SECOND_FACTOR}wait_for_key = \"1s\"\ntouch = \"1s\"\n");
+    patient_login_of_alice(1, credentials, keys)
+}
+
+/// The same that waits so many seconds for the touch.
+pub(crate) fn patient_login_of_alice(
+    seconds: u32,
+    credentials: &[Credential],
+    keys: &mut impl Keys,
+) -> (i32, SimHost) {
+    let config = format!("{SECOND_FACTOR}wait_for_key = \"1s\"\ntouch = \"{seconds}s\"\n");
     let (mut machine, mut host) = world(credentials, &config);
     let answer = login(&mut machine, &mut host, keys, &[]);
     (answer.number(), host)

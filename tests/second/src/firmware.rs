@@ -9,8 +9,8 @@ use fidokey_tests::key::{SLICE, SharedWire};
 use littlefs2_core::{DynFilesystem, path};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
-use trussed::backend::BackendId;
 use trussed::ClientImplementation;
+use trussed::backend::BackendId;
 use trussed::pipe::{ServiceEndpoint, TrussedChannel};
 use trussed::platform::Syscall;
 use trussed::service::Service;
@@ -53,14 +53,14 @@ fn serve(seed: u64, store: Store<'_>, wire: &SharedWire) {
     let calls = TrussedChannel::new();
     let (caller, called) = calls.split().expect("a fresh channel");
     let context = CoreContext::with_interrupt(path!("fido").into(), Some(interrupt));
-    let finger =
-        Finger { front: &front, wire: wire.clone(), interrupt, plugged: Instant::now() };
+    let finger = Finger { front: &front, wire: wire.clone(), interrupt, plugged: Instant::now() };
     let platform = Platform { randomness: ChaCha8Rng::seed_from_u64(seed), store, finger };
     let system = RefCell::new(System {
         service: Service::with_dispatch(platform, Dispatcher::default()),
         endpoints: [ServiceEndpoint::new(called, context, BACKENDS)],
     });
-    let client = ClientImplementation::<_, Dispatcher>::new(caller, CallInPlace(&system), Some(interrupt));
+    let client =
+        ClientImplementation::<_, Dispatcher>::new(caller, CallInPlace(&system), Some(interrupt));
     let config = Config::new(MESSAGE_MAX);
     let mut authenticator = Authenticator::new(client, Conforming {}, config);
     let mut dispatch = Dispatch::with_interrupt(responder, Some(current));
