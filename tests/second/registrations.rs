@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use fidokey_core::credential::{CounterPolicy, Credential, KeyName, RpId, Verification};
-use fidokey_core::ctap::cbor::Value;
+use fidokey_core::credential::{Algorithm, CounterPolicy, Credential, KeyName, RpId, Verification};
+use fidokey_core::ctap::cbor::{self, Value};
 use fidokey_core::ctap::ctap2::{self, NewCredential};
 use fidokey_core::enroll::EnrollError;
 use fidokey_core::registration;
@@ -15,7 +15,12 @@ use crate::scene::{Plugged, enrolled, others, plug};
 #[test]
 fn given_the_key_then_it_says_what_the_core_counts_on() {
     let info = plug(SecondKey::new(1)).ask(|client, until| client.info(until).unwrap());
-    assert!(info.fido2 && info.es256 && info.cred_protect && info.make_cred_uv_not_required);
+    assert!(
+        info.fido2
+            && info.algorithms.contains(&Algorithm::Es256)
+            && info.cred_protect
+            && info.make_cred_uv_not_required
+    );
     assert!(!info.always_uv && !info.client_pin);
     assert_eq!(info.max_credential_count, Some(10));
     assert_eq!((info.max_message_size, info.max_response_size), (3072, 3072));
@@ -41,15 +46,13 @@ fn given_a_batch_certificate_or_none_then_the_attestation_is_accepted() {
         let payload = make(&key, true, &[]);
         let made = ctap2::read_made_credential(&payload).unwrap();
         assert_eq!(made.format, "packed");
-        let Value::Map(statement) = &made.statement else { panic!("{:?}", made.statement) };
-        let chain = statement.iter().find(|(name, _)| *name == Value::Text("x5c"));
-        let chain = match chain {
-            Some((_, Value::Array(chain))) => chain.as_slice(),
-            _ => &[],
-        };
+        let response = cbor::read(&payload).unwrap().value;
+        let statement = response.member(3).unwrap();
+        let chain = statement.named("x5c").and_then(Value::items).unwrap_or_default();
         assert_eq!(chain.len(), certificates);
         assert!(chain.iter().all(|link| *link == Value::Bytes(ATTESTATION_CERTIFICATE)));
-        registration::check(&made, &RpId::default(), Verification::None, true).unwrap();
+        let id = RpId::default();
+        registration::check(&made, &id, &Algorithm::ALL, Verification::None, true).unwrap();
     }
 }
 
@@ -60,7 +63,13 @@ fn given_protection_asked_for_or_not_then_what_the_key_says_of_it_is_accepted() 
         let payload = make(&key, asked, &[]);
         let made = ctap2::read_made_credential(&payload).unwrap();
         assert_eq!(contains(made.auth_data, b"credProtect"), asked);
-        let registered = registration::check(&made, &RpId::default(), Verification::None, asked);
+        let registered = registration::check(
+            &made,
+            &RpId::default(),
+            &Algorithm::ALL,
+            Verification::None,
+            asked,
+        );
         // The id is the wrapped private key with what the key must know of it, the signature counter of
         // its first day among that: another number of bytes for every size of number.
         let id_len = registered.unwrap().id.as_bytes().len();
@@ -137,6 +146,7 @@ fn request(cred_protect: bool, exclude: &[&[u8]]) -> Vec<u8> {
         client_data_hash: &[0x5a; 32],
         user_handle: &[7; 32],
         exclude_list: exclude,
+        algorithms: &[Algorithm::Es256],
         cred_protect,
     })
 }

@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
-use fidokey_core::credential::{AccountName, Credential, KeyName, RpId};
+use fidokey_core::credential::{AccountName, Algorithm, Credential, KeyName, RpId};
 use fidokey_core::ctap::client::Client;
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
 use fidokey_core::login::login;
@@ -37,6 +37,7 @@ impl Plugged {
             account: &account,
             existing,
             name: &KeyName::new("Blue key").unwrap(),
+            algorithms: &Algorithm::ALL,
             rp_id: &RpId::default(),
             patience: Duration::from_secs(5),
             added: "2026-11-23T10:00:00Z",
