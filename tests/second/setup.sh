@@ -1,5 +1,6 @@
 #!/bin/bash
-# Says what is missing for `make second` beyond what tests/setup.sh sets up: libclang, by which the bindings
+# Installs what `make second` needs beyond what tests/setup.sh sets up, on Debian as root; elsewhere it says what
+# is missing: libclang, by which the bindings
 # to littlefs, the key's file system, are made while it is built.
 set -euo pipefail
 shopt -s nullglob
@@ -16,6 +17,12 @@ for directory in "${directories[@]}"; do
         case $library in */libclang-cpp*) ;; *) exit 0 ;; esac
     done
 done
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q
+    exec apt-get install -q -y --no-install-recommends libclang-dev
+fi
 
 echo "second: libclang is missing, which building this key's firmware needs." >&2
 echo "second: on Debian: apt-get install --no-install-recommends libclang-dev" >&2
