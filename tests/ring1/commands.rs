@@ -62,21 +62,28 @@ fn given_a_limit_of_the_keys_then_no_list_is_longer() {
     }
 }
 
-/// A key that says it takes more than it does.
+/// A key that does not say how many it takes, and takes fewer than it is sent.
 #[test]
 fn given_a_list_that_is_refused_all_the_same_then_it_is_halved_until_it_is_taken() {
     for count in [2, 8, 64] {
         for status in [0x03, 0x12, 0x15, 0x39] {
             let secrets = secrets(count, 64);
-            let behaviour =
-                Behaviour { list_limit: Some((1, status, true)), ..Behaviour::default() };
-            let announced = Behaviour { list_limit: Some((1, status, true)), ..behaviour };
-            let (key, seen) = soft_key(&secrets[usize::from(count) - 1..], announced);
+            let behaviour = Behaviour {
+                list_limit: Some((1, status, true)),
+                list_limit_hidden: true,
+                max_message_size: Some(7609),
+                ..Behaviour::default()
+            };
+            let (key, seen) = soft_key(&secrets[usize::from(count) - 1..], behaviour);
             let mut keys = SimKeys::with(key);
             let (code, host) = login_of_alice(&credentials(&secrets), &mut keys);
             assert_eq!(code, 0, "{count} {status:02x} {:?}", host.logged);
             assert_eq!(seen.borrow().touches, 1);
             assert_eq!(host.shown, ["Touch your security key (sudo)."]);
+            // Halved from the whole list on, once each, and then one by one.
+            let halvings = seen.borrow().lists.iter().filter(|&&length| length > 1).count();
+            let expected = usize::from(count).ilog2() as usize + usize::from(count <= 8);
+            assert_eq!(halvings, expected, "{:?}", seen.borrow().lists);
         }
     }
 }

@@ -128,6 +128,8 @@ pub struct Behaviour {
     pub foreign_status: u8,
     /// What getInfo says of the longest list; enforced with this status where it is enforced.
     pub list_limit: Option<(usize, u8, bool)>,
+    /// Keeps that limit to itself.
+    pub list_limit_hidden: bool,
     /// What getInfo says of the longest message.
     pub max_message_size: Option<u16>,
     /// Sends the signature before the authenticator data, against CTAP's order.
@@ -154,6 +156,7 @@ impl Default for Behaviour {
             foreign_waits: false,
             foreign_status: 0x2e,
             list_limit: None,
+            list_limit_hidden: false,
             max_message_size: None,
             unsorted: false,
             algorithms: Vec::new(),
@@ -241,9 +244,10 @@ pub fn keepalive(channel: [u8; 4]) -> [u8; 64] {
 
 fn info(behaviour: &Behaviour) -> Vec<u8> {
     let mut info = Writer::beginning_with(0);
+    let list_limit = behaviour.list_limit.filter(|_| !behaviour.list_limit_hidden);
     let members = 2
         + usize::from(behaviour.max_message_size.is_some())
-        + usize::from(behaviour.list_limit.is_some())
+        + usize::from(list_limit.is_some())
         + usize::from(behaviour.cred_protect)
         + usize::from(!behaviour.algorithms.is_empty());
     info.map(members).integer(1).array(1).text("FIDO_2_1");
@@ -254,7 +258,7 @@ fn info(behaviour: &Behaviour) -> Vec<u8> {
     if let Some(size) = behaviour.max_message_size {
         info.integer(5).integer(i16::try_from(size).unwrap());
     }
-    if let Some((count, _, _)) = behaviour.list_limit {
+    if let Some((count, _, _)) = list_limit {
         info.integer(7).integer(i16::try_from(count).unwrap());
     }
     if !behaviour.algorithms.is_empty() {
