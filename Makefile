@@ -22,7 +22,7 @@ MODULE  := target/release/libpam_fidokey.so
 COMMAND := target/release/fidokey
 STAGE   := target/stage
 
-.PHONY: all build setup demo test ring12 vm second second-lint lint bar docs install uninstall clean
+.PHONY: all build setup demo test ring12 vm second second-lint lint bar docs manuals install uninstall clean
 
 all: build
 
@@ -78,6 +78,10 @@ lint:
 # Which numbered statements have a test.
 bar:
 	tests/bar.sh
+
+# The parts of the manuals that are made from the code.
+manuals:
+	$(CARGO) run --quiet --locked -p fidokey-tests --bin manuals packaging/man
 
 docs:
 	$(CARGO) doc --locked --no-deps -p fidokey-core -p fidokey-system

@@ -4,6 +4,7 @@ mod assertions;
 mod challenges;
 mod commands;
 mod counters;
+mod documents;
 mod emulated_key;
 mod hostile;
 mod policy;
