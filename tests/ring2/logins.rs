@@ -155,6 +155,32 @@ fn given_a_remote_host_then_denied_before_anything_blinks() {
     assert!(commands(&handle).is_empty());
 }
 
+/// BAR G1: the fields of a granted login, what comes from outside escaped; every other run of this ring has its
+/// line read, too.
+#[test]
+fn given_a_granted_login_then_the_log_says_who_and_with_which_key() {
+    let (stage, _handle) = Stage::enrolled(&EmulatedKey::new(77));
+    let outcome = stage.run(&["item:3=pts/3\n x=\"y\"", "item:8=mallory", "authenticate"]);
+    let line = outcome.log();
+    for (key, value) in [
+        ("result", "granted"),
+        ("code", "0"),
+        ("reason", "verified"),
+        ("user", "nobody"),
+        ("ruser", "mallory"),
+        ("rhost", ""),
+        ("tty", "pts/3\n x=\"y\""),
+        ("service", "fidokey-test"),
+        ("key", "Blue key"),
+    ] {
+        assert_eq!(line.get(key), Some(value));
+    }
+    assert!(
+        outcome.report.iter().any(|line| line.starts_with("log 86 ")),
+        "LOG_AUTHPRIV, LOG_INFO"
+    );
+}
+
 /// The host means another user at the end than at the beginning.
 #[test]
 fn given_a_user_that_changes_during_the_conversation_then_denied() {

@@ -4,8 +4,10 @@
 mod conversation;
 mod demo;
 mod entry;
+mod environment;
 mod faults;
 mod files;
 mod logins;
+mod run;
 mod setcred;
 mod stage;
