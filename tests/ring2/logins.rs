@@ -91,7 +91,8 @@ fn given_no_touch_then_denied_within_the_bound_and_the_key_is_usable_at_once() {
     assert_eq!(commands(&handle), ["INIT", "getAssertion", "CANCEL"]);
     assert!(!handle.is_asking());
     handle.set_touch(Touch::AtOnce);
-    assert_eq!(stage.run(&["authenticate"]).code("authenticate"), 0);
+    let outcome = stage.run(&["authenticate"]);
+    assert_eq!(outcome.code("authenticate"), 0, "{:?}", outcome.report);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod entry;
 mod environment;
 mod faults;
 mod files;
+mod limits;
 mod logins;
 mod run;
 mod setcred;

@@ -47,11 +47,15 @@ impl Outcome {
             .collect()
     }
 
+    /// The lines of the module in the log.
+    pub(crate) fn logged(&self) -> Vec<LogLine> {
+        self.report.iter().filter_map(|line| logged(line)).map(|(_, line)| line).collect()
+    }
+
     /// The only line of the module in the log.
     #[track_caller]
     pub(crate) fn log(&self) -> LogLine {
-        let lines = self.report.iter().filter_map(|line| logged(line));
-        let mut lines: Vec<_> = lines.map(|(_, line)| line).collect();
+        let mut lines = self.logged();
         assert_eq!(lines.len(), 1, "{:?}", self.report);
         lines.remove(0)
     }
@@ -104,7 +108,9 @@ fn check_log(stack: &[String], report: &[String]) {
                     "25" => "0",
                     code => code,
                 };
-                assert_eq!(code, expected, "{report:?}");
+                // Where libpam cannot tell the audit log, it is libpam that fails.
+                let unheard = report.iter().any(|line| line.contains(" PAM audit_open() failed"));
+                assert!(code == expected || unheard && code == "4", "{report:?}");
             }
             _ => panic!("{} lines in the log: {report:?}", logged.len()),
         }

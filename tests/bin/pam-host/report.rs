@@ -38,7 +38,8 @@ pub(crate) fn say(line: &str) {
 /// Keeps the lines from now on.
 pub(crate) fn hold() {
     if let Some(report) = REPORT.lock().expect("no panic").as_mut() {
-        report.held.get_or_insert_default();
+        // Room beforehand: there may be a limit on memory, too.
+        report.held.get_or_insert_with(|| String::with_capacity(1 << 16));
     }
 }
 
