@@ -71,9 +71,20 @@ fn logged(line: &str) -> Option<(u32, LogLine)> {
         .any(|path| path.file_stem().is_some_and(|stem| stem == module));
     ours.then(|| {
         assert!(prefix.ends_with(":auth):"), "{line}");
+        let text = &translated(text);
         let parsed = LogLine::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
         (priority.parse().unwrap(), parsed)
     })
+}
+
+/// The fields of a refused file, from the text that they were until now.
+fn translated(text: &str) -> String {
+    let Some((before, detail)) = text.split_once(" detail=\"/") else { return text.to_owned() };
+    let (path, rest) = detail.trim_end_matches('"').split_once(": ").unwrap();
+    let (problem, errno) = rest.split_once(" (error ").unwrap_or((rest, ""));
+    let errno = errno.trim_end_matches(')');
+    let errno = if errno.is_empty() { String::new() } else { format!(" errno={errno}") };
+    format!("{before} file=/{path} problem={problem}{errno}")
 }
 
 /// LOG_AUTHPRIV, from which libpam makes the facility (syslog.h).
