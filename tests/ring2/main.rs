@@ -10,6 +10,7 @@ mod files;
 mod limits;
 mod logins;
 mod opens;
+mod process;
 mod run;
 mod setcred;
 mod stage;
