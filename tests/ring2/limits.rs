@@ -96,8 +96,14 @@ fn given_standard_streams_that_are_closed_then_nothing_of_ours_goes_there() {
         for (stage, code) in &Stages::new(94).stages {
             let close = format!("close:{closed}");
             let trace = stage.trace_file();
-            let before =
-                ["strace", "-f", "-o", &trace, "-e", "trace=access,write,writev,pwrite64,pwritev"];
+            let before = [
+                "strace",
+                "-f",
+                "-o",
+                &trace,
+                "-e",
+                "trace=faccessat,write,writev,pwrite64,pwritev",
+            ];
             let words = [&close, "descriptors", "authenticate", "descriptors"];
             let outcome = stage.application().before(&before).run(&words);
             assert_eq!(codes(&outcome), [*code], "{closed}");

@@ -165,7 +165,7 @@ impl Stage {
     }
 
     /// Makes an empty file that belongs to whoever the application runs as.
-    fn own_file(&self, name: &str) -> PathBuf {
+    pub(crate) fn own_file(&self, name: &str) -> PathBuf {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = self.directory.join(format!("{name}-{number}"));

@@ -37,6 +37,7 @@ impl Stage {
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(directory.join("etc/fidokey/users")).unwrap();
         fs::create_dir_all(directory.join("pam.d")).unwrap();
+        fs::write(directory.join("key"), "").unwrap();
         let stage = Self { directory, key: None, extra: Vec::new() };
         stage.config(&format!("{SECOND_FACTOR}wait_for_key = \"1s\"\ntouch = \"1s\"\n"));
         stage
@@ -117,7 +118,8 @@ impl Stage {
         let mut line = format!("auth {control} {} ", module.display());
         line += &format!("virtual:root={} ", self.directory.display());
         if let Some(key) = &self.key {
-            line += &format!("virtual:key={} ", key.as_raw_fd());
+            let lock = self.directory.join("key");
+            line += &format!("virtual:key={} virtual:lock={} ", key.as_raw_fd(), lock.display());
         }
         line + &self.extra.join(" ")
     }
