@@ -16,6 +16,7 @@ BINDIR  ?= $(PREFIX)/bin
 MANDIR  ?= $(PREFIX)/share/man
 DOCDIR  ?= $(PREFIX)/share/doc/fidokey
 ETCDIR  ?= /etc/fidokey
+STATEDIR ?= /var/lib/fidokey
 
 MODULE  := target/release/libpam_fidokey.so
 COMMAND := target/release/fidokey
@@ -86,6 +87,7 @@ install:
 	install -d $(DESTDIR)$(PAMDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(DOCDIR)/examples
 	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	install -d -m 755 $(DESTDIR)$(ETCDIR) $(DESTDIR)$(ETCDIR)/users
+	install -d -m 700 $(DESTDIR)$(STATEDIR)
 	# By rename: a program that has the old module loaded keeps it whole.
 	install -m 644 $(MODULE) $(DESTDIR)$(PAMDIR)/pam_fidokey.so.new
 	mv $(DESTDIR)$(PAMDIR)/pam_fidokey.so.new $(DESTDIR)$(PAMDIR)/pam_fidokey.so
@@ -103,7 +105,7 @@ uninstall:
 	rm -f $(DESTDIR)$(PAMDIR)/pam_fidokey.so $(DESTDIR)$(BINDIR)/fidokey
 	rm -f $(DESTDIR)$(MANDIR)/man1/fidokey.1 $(DESTDIR)$(MANDIR)/man5/fidokey.conf.5 $(DESTDIR)$(MANDIR)/man8/pam_fidokey.8
 	rm -rf $(DESTDIR)$(DOCDIR)
-	@echo "Records and policy stay in $(ETCDIR)."
+	@echo "Records and policy stay in $(ETCDIR), counters and times of use in $(STATEDIR)."
 
 clean:
 	rm -rf target .cache

@@ -6,10 +6,12 @@ use std::time::Duration;
 use fidokey_core::audit::Line;
 use fidokey_core::config::ConfigFile;
 use fidokey_core::credential::{Algorithm, Credential, KeyName, RpId};
+use fidokey_core::date::rfc3339;
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
-use fidokey_core::ports::{Account, Machine};
+use fidokey_core::ports::{Account, Machine, TextFile};
 use fidokey_core::record::{CREDENTIALS_MAX, Record};
 use fidokey_system::accounts::{effective_uid, real_uid};
+use fidokey_system::clock;
 use fidokey_system::files::Places;
 use fidokey_system::hidraw::Hidraw;
 use fidokey_system::machine::System;
@@ -17,7 +19,7 @@ use fidokey_system::machine::System;
 use crate::arguments::Enroll;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::terminal::{TerminalHost, print, say};
-use crate::{account, date, log, record};
+use crate::{account, log, record};
 
 /// How long to wait for the key, and for each touch.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,7 +46,7 @@ pub(crate) fn run(asked: &Enroll) -> Outcome {
             algorithms: asked.algorithm.as_ref().map_or(&Algorithm::ALL, slice::from_ref),
             rp_id: &rp_id,
             patience: PATIENCE,
-            added: &date::now(),
+            added: &rfc3339(clock::since_1970().unwrap_or_default()),
             added_by: added_by.as_str(),
         },
     )?;
@@ -72,11 +74,11 @@ fn whom() -> Failure {
 
 /// What new credentials are bound to.
 fn rp_id(machine: &mut System) -> Result<RpId, Failure> {
-    let Some(text) = machine.config()? else { return Ok(RpId::default()) };
+    let Some(TextFile { path, text }) = machine.config()? else { return Ok(RpId::default()) };
     let file = ConfigFile::parse(&text).map_err(|misfit| {
         Failure::new(
             Exit::Unreadable,
-            format!("/etc/fidokey/config.toml: {misfit}."),
+            format!("{path}: {misfit}."),
             "Mend the file; until then logins are denied as well.",
         )
     })?;

@@ -1,7 +1,7 @@
 //! `fidokey list`: the keys of an account. The record is readable by all, so nobody has to be root.
 
 use fidokey_core::base64url;
-use fidokey_core::credential::{Credential, Verification};
+use fidokey_core::credential::Credential;
 use fidokey_core::ports::Machine;
 use fidokey_system::files::Places;
 use fidokey_system::machine::System;
@@ -42,7 +42,7 @@ fn object(credential: &Credential) -> String {
         ("protocol", credential.protocol.word()),
         ("algorithm", credential.public_key.algorithm().word()),
         ("rp_id", credential.rp_id.as_str()),
-        ("verification", verification(credential)),
+        ("verification", credential.verification.word()),
         ("added", &credential.added),
         ("added_by", &credential.added_by),
     ])
@@ -56,7 +56,7 @@ fn table(credentials: &[Credential]) -> String {
             credential.name.as_str(),
             credential.protocol.word(),
             credential.public_key.algorithm().word(),
-            verification(credential),
+            credential.verification.word(),
             &credential.added,
             &credential.added_by,
             &record::tag(credential),
@@ -73,13 +73,6 @@ fn table(credentials: &[Credential]) -> String {
         cells.collect::<String>().trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-fn verification(credential: &Credential) -> &'static str {
-    match credential.verification {
-        Verification::None => "none",
-        Verification::Required => "required",
-    }
 }
 
 #[cfg(test)]

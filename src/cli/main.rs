@@ -4,7 +4,6 @@
 
 mod account;
 mod arguments;
-mod date;
 mod enroll;
 mod json;
 mod list;

@@ -1,8 +1,7 @@
 //! The record of an account as the verbs need it: read, and the account's own.
 
-use fidokey_core::assertion::credential_tag;
-use fidokey_core::credential::{Credential, Uid};
-use fidokey_core::ports::{Account, FileError};
+use fidokey_core::credential::Credential;
+use fidokey_core::ports::{Account, FileError, TextFile};
 use fidokey_core::record::Record;
 
 use crate::outcome::{Exit, Failure};
@@ -13,13 +12,13 @@ use crate::outcome::{Exit, Failure};
 /// [`Failure`] when it could not be read, is not a record, or is another account's.
 pub(crate) fn of(
     account: &Account,
-    text: Result<Option<Vec<u8>>, FileError>,
+    file: Result<Option<TextFile>, FileError>,
 ) -> Result<Option<Record>, Failure> {
-    let Some(text) = text? else { return Ok(None) };
+    let Some(TextFile { path, text }) = file? else { return Ok(None) };
     let record = Record::parse(&text).map_err(|misfit| {
         Failure::new(
             Exit::Unreadable,
-            format!("{}: {misfit}.", file(account.uid)),
+            format!("{path}: {misfit}."),
             "Mend the file as root, or remove it and register the keys again.",
         )
     })?;
@@ -27,12 +26,8 @@ pub(crate) fn of(
         return Err(Failure::new(
             Exit::Unreadable,
             format!(
-                "{} is the record of {} ({}), not of {} ({}).",
-                file(account.uid),
-                record.user,
-                record.uid,
-                account.name,
-                account.uid
+                "{path} is the record of {} ({}), not of {} ({}).",
+                record.user, record.uid, account.name, account.uid
             ),
             "Where the account was renamed, correct `user` in it as root; else remove the file.",
         ));
@@ -42,14 +37,10 @@ pub(crate) fn of(
 
 /// How lists and logs name a credential.
 pub(crate) fn tag(credential: &Credential) -> String {
-    hex(credential_tag(credential.id.as_bytes()))
+    hex(credential.id.tag())
 }
 
 /// A tag as it is shown.
 pub(crate) fn hex([a, b, c, d]: [u8; 4]) -> String {
     format!("{a:02x}{b:02x}{c:02x}{d:02x}")
-}
-
-fn file(uid: Uid) -> String {
-    format!("/etc/fidokey/users/{uid}.toml")
 }

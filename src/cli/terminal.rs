@@ -45,20 +45,12 @@ fn try_say(lines: &str) -> std::io::Result<()> {
 pub(crate) struct TerminalHost {
     service: String,
     user: String,
-    error: Option<String>,
 }
 
 impl TerminalHost {
     /// For a login of `user`, as if `service` asked for it at this machine.
     pub(crate) fn new(service: &str, user: &str) -> Self {
-        Self { service: service.to_owned(), user: user.to_owned(), error: None }
-    }
-
-    /// What the log would have had as the cause, where something has to be mended.
-    pub(crate) fn cause(&self) -> Option<String> {
-        // The last field of the line; the fields before it have no space in them here.
-        let (_, detail) = self.error.as_deref()?.split_once(" detail=")?;
-        Some(detail.trim_matches('"').replace("\\x22", "\""))
+        Self { service: service.to_owned(), user: user.to_owned() }
     }
 }
 
@@ -79,12 +71,11 @@ impl Host for TerminalHost {
         try_say(&printable(text)).map_err(|_| ConversationError)
     }
 
+    /// Nobody guesses at their own terminal.
+    fn delay_failure(&mut self) {}
+
     /// Nobody logs in here, so nothing goes to the log of logins.
-    fn log(&mut self, severity: Severity, line: &str) {
-        if severity == Severity::Error {
-            self.error = Some(line.to_owned());
-        }
-    }
+    fn log(&mut self, _severity: Severity, _line: &str) {}
 }
 
 #[cfg(test)]
@@ -95,18 +86,5 @@ mod tests {
     fn given_what_plays_tricks_on_a_terminal_then_it_is_not_shown() {
         assert_eq!(printable("a\u{1b}[2Jb\nc\u{202e}d\u{9b}"), "a?[2Jb?c?d?");
         assert_eq!(printable("Größe 鍵"), "Größe 鍵");
-    }
-
-    #[test]
-    fn the_cause_is_the_detail_of_an_error_and_of_nothing_else() {
-        let mut host = TerminalHost::new("sudo", "alice");
-        host.log(Severity::Notice, "result=denied detail=\"no\"");
-        assert_eq!(host.cause(), None);
-        host.log(Severity::Error, "result=denied service=sudo detail=\"line 2: detail=x\"");
-        assert_eq!(host.cause().as_deref(), Some("line 2: detail=x"));
-        host.log(Severity::Error, "service=sudo detail=\"needs = \\x22required\\x22\"");
-        assert_eq!(host.cause().as_deref(), Some("needs = \"required\""));
-        host.log(Severity::Error, "result=denied call=getrandom errno=5");
-        assert_eq!(host.cause(), None);
     }
 }

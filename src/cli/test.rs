@@ -2,7 +2,8 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use fidokey_core::login::decide_login;
+use fidokey_core::cause::Cause;
+use fidokey_core::login::{Decided, decide_login};
 use fidokey_core::ports::Machine;
 use fidokey_core::verdict::{Reason, Verdict};
 use fidokey_system::files::Places;
@@ -25,8 +26,10 @@ pub(crate) fn run(asked: &Test) -> Outcome {
     let arguments: Vec<&[u8]> =
         asked.module_arguments.iter().map(|argument| argument.as_bytes()).collect();
     let mut host = TerminalHost::new(&asked.service, user.as_str());
-    let mut machine = System::new(Places::system());
-    let (verdict, _mode) = decide_login(&mut machine, &mut host, &mut Hidraw::new(), &arguments);
+    // Nobody logs in: the state of the account stays as it is.
+    let mut machine = System::read_only(Places::system());
+    let Decided { verdict, cause, .. } =
+        decide_login(&mut machine, &mut host, &mut Hidraw::new(), &arguments);
     match verdict {
         Verdict::Allow(verified) => {
             let key = printable(verified.key_name().as_str());
@@ -46,14 +49,17 @@ pub(crate) fn run(asked: &Test) -> Outcome {
                 let account = account::named(&user)?;
                 record::of(&account, machine.record(account.uid))?;
             }
-            Err(denied(reason, host.cause().as_deref(), &asked.service, user.as_str()))
+            Err(denied(reason, cause.as_ref(), &asked.service, user.as_str()))
         }
     }
 }
 
 /// A denial in two lines: what happened, or what is behind it where somebody has to mend something.
-fn denied(reason: Reason, cause: Option<&str>, service: &str, user: &str) -> Failure {
-    let because = |what: &str| format!("{what}: {}.", cause.unwrap_or("no more is known"));
+fn denied(reason: Reason, cause: Option<&Cause>, service: &str, user: &str) -> Failure {
+    let because = |what: &str| match cause {
+        Some(cause) => format!("{what}: {cause}."),
+        None => format!("{what}."),
+    };
     let happened = match reason {
         Reason::Fault(fault) => return fault.into(),
         Reason::Config => because("The policy or the arguments cannot be used"),
@@ -65,6 +71,9 @@ fn denied(reason: Reason, cause: Option<&str>, service: &str, user: &str) -> Fai
         Reason::UserUnknown => format!("There is no account {user}."),
         Reason::VerificationUnavailable => {
             format!("PIN or fingerprint is required for {service}, and not supported yet.")
+        }
+        Reason::CounterRegression => {
+            "The signature counter of the key went back: there may be a copy of it.".to_owned()
         }
         Reason::KeyBusy
         | Reason::KeyFailed
@@ -79,6 +88,7 @@ fn denied(reason: Reason, cause: Option<&str>, service: &str, user: &str) -> Fai
         Reason::Config => {
             "Mend /etc/fidokey/config.toml, or give the arguments of the module's line after `--`."
         }
+        Reason::CounterRegression => "Find out why; a key that was copied must be replaced.",
         Reason::Conversation | Reason::Remote => "Run the command in a terminal of this machine.",
         Reason::Declined => "Confirm on the key the next time.",
         Reason::KeyBusy => "Close the program that uses the key.",
@@ -118,7 +128,8 @@ mod tests {
 
     #[test]
     fn given_a_policy_in_doubt_then_its_cause_is_named() {
-        let failure = denied(Reason::Config, Some("mode is not set"), "sudo", "alice");
+        let cause = Cause::Incomplete { key: "mode", message: "mode is not set" };
+        let failure = denied(Reason::Config, Some(&cause), "sudo", "alice");
         let remedy =
             "Mend /etc/fidokey/config.toml, or give the arguments of the module's line after `--`.";
         let happened = "The policy or the arguments cannot be used: mode is not set.";

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use attempt::{Miss, show, try_key};
+use attempt::{Miss, Turn, show, try_key};
 
 use crate::assertion::{Subject, Verified};
 use crate::credential::{Credential, Verification};
@@ -46,16 +46,21 @@ pub struct Answered {
     pub canonical: bool,
 }
 
-/// Has a key of the account sign a fresh challenge, and verifies it.
+/// What is done with an [`Answered`] while its key is still open and locked.
+pub type Conclude<'c, M, H> = dyn FnMut(&mut M, &mut H, Answered) -> Result<Verified, Reason> + 'c;
+
+/// Has a key of the account sign a fresh challenge, verifies it, and hands it to `conclude` before the key is
+/// given up.
 ///
 /// # Errors
-/// Why there is no verified assertion.
+/// Why there is no verified assertion, or what `conclude` has against it.
 pub fn ask<M: Machine, H: Host, K: Keys>(
     machine: &mut M,
     host: &mut H,
     keys: &mut K,
     question: &Question<'_>,
-) -> Result<Answered, Reason> {
+    conclude: &mut Conclude<'_, M, H>,
+) -> Result<Verified, Reason> {
     let fault = Reason::Fault;
     let start = keys.now().map_err(fault)?;
     let end = start.after(BUDGET);
@@ -84,8 +89,9 @@ pub fn ask<M: Machine, H: Host, K: Keys>(
             keys.wait(insert_until).map_err(fault)?;
             continue;
         };
-        match try_key(machine, host, keys, question, key, sole, end) {
-            Ok(answered) => return Ok(answered),
+        let turn = Turn { question, key, sole, end };
+        match try_key(machine, host, keys, turn, conclude) {
+            Ok(verified) => return Ok(verified),
             Err(Miss::End(reason)) => return Err(reason),
             Err(Miss::Foreign) => {
                 asked.push((key, Reason::NotRegistered));

@@ -9,7 +9,9 @@ use p256::ecdsa::{Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::credential::{Algorithm, Credential, KeyName, Protocol, RpId, Uid, Verification};
+use crate::credential::{
+    Algorithm, Credential, CredentialId, KeyName, Protocol, RpId, Uid, Verification,
+};
 use crate::ctap::u2f::Signed;
 use crate::ports::{Hedge, Origin};
 
@@ -174,7 +176,7 @@ pub struct Verified {
     key_name: KeyName,
     user_verified: bool,
     signature_counter: u32,
-    credential_tag: [u8; 4],
+    credential_id: CredentialId,
 }
 
 impl Verified {
@@ -196,10 +198,16 @@ impl Verified {
         self.signature_counter
     }
 
-    /// The first 4 bytes of the SHA-256 of the credential id: how logs name it.
+    /// How logs name the credential that signed.
     #[must_use]
-    pub const fn credential_tag(&self) -> [u8; 4] {
-        self.credential_tag
+    pub fn credential_tag(&self) -> [u8; 4] {
+        self.credential_id.tag()
+    }
+
+    /// Whether it was `credential` that signed.
+    #[must_use]
+    pub fn is_by(&self, credential: &Credential) -> bool {
+        self.credential_id == credential.id
     }
 
     /// Whether the verified flags satisfy `required`. Asked once more where the verdict is made, so that no
@@ -372,15 +380,8 @@ fn check(
         key_name: credential.name.clone(),
         user_verified,
         signature_counter: data.signature_counter,
-        credential_tag: credential_tag(credential.id.as_bytes()),
+        credential_id: credential.id.clone(),
     })
-}
-
-/// The first 4 bytes of the SHA-256 of a credential id: how logs and lists name a credential.
-#[must_use]
-pub fn credential_tag(id: &[u8]) -> [u8; 4] {
-    let digest = Sha256::digest(id);
-    digest.first_chunk().copied().unwrap_or_default()
 }
 
 /// Authenticator data of an assertion: exactly 37 bytes, no attested credential, no extensions.

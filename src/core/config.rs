@@ -107,20 +107,22 @@ impl ConfigFile {
             .over(self.services.get(service).copied().unwrap_or_default())
             .over(self.default);
         let Some(mode) = in_force.mode else {
-            return Err(ConfigError::Incomplete(
-                "mode is not set: write mode=second-factor or mode=alternative on the module's line, \
-                 or mode in the policy file",
-            ));
+            return Err(ConfigError::Incomplete {
+                key: "mode",
+                message: "mode is not set: write mode=second-factor or mode=alternative on the module's \
+                          line, or mode in the policy file",
+            });
         };
         let verification = in_force.verification.unwrap_or_default();
         if mode == Mode::Alternative
             && verification == Verification::None
             && in_force.touch_only_alternative != Some(true)
         {
-            return Err(ConfigError::Incomplete(
-                "mode alternative lets in without a password: it needs verification = \"required\", or \
-                 touch_only_alternative = true for this very service",
-            ));
+            return Err(ConfigError::Incomplete {
+                key: "touch_only_alternative",
+                message: "mode alternative lets in without a password: it needs verification = \
+                          \"required\", or touch_only_alternative = true for this very service",
+            });
         }
         Ok(Settings {
             mode,
@@ -153,7 +155,12 @@ pub enum ConfigError {
     /// The policy file is wrong.
     File(Misfit),
     /// Each part is right, but together they do not say enough.
-    Incomplete(&'static str),
+    Incomplete {
+        /// What is missing.
+        key: &'static str,
+        /// Why, and what to do.
+        message: &'static str,
+    },
 }
 
 impl fmt::Display for ConfigError {
@@ -163,7 +170,7 @@ impl fmt::Display for ConfigError {
                 write!(f, "argument {number}: {key}: {message}")
             }
             Self::File(misfit) => misfit.fmt(f),
-            Self::Incomplete(message) => f.write_str(message),
+            Self::Incomplete { message, .. } => f.write_str(message),
         }
     }
 }
@@ -297,28 +304,18 @@ fn once<T>(slot: &mut Option<T>, value: Result<T, &'static str>) -> Result<(), &
 }
 
 fn mode(word: &str) -> Result<Mode, &'static str> {
-    match word {
-        "alternative" => Ok(Mode::Alternative),
-        "second-factor" => Ok(Mode::SecondFactor),
-        _ => Err("must be \"alternative\" or \"second-factor\""),
-    }
+    let known = Mode::ALL.into_iter().find(|mode| mode.word() == word);
+    known.ok_or("must be \"alternative\" or \"second-factor\"")
 }
 
 fn unenrolled(word: &str) -> Result<Unenrolled, &'static str> {
-    match word {
-        "deny" => Ok(Unenrolled::Deny),
-        "skip" => Ok(Unenrolled::Skip),
-        _ => Err("must be \"deny\" or \"skip\""),
-    }
+    let known = Unenrolled::ALL.into_iter().find(|rule| rule.word() == word);
+    known.ok_or("must be \"deny\" or \"skip\"")
 }
 
 fn remote(word: &str) -> Result<Remote, &'static str> {
-    match word {
-        "deny" => Ok(Remote::Deny),
-        "skip" => Ok(Remote::Skip),
-        "verify" => Ok(Remote::Verify),
-        _ => Err("must be \"deny\", \"skip\" or \"verify\""),
-    }
+    let known = Remote::ALL.into_iter().find(|rule| rule.word() == word);
+    known.ok_or("must be \"deny\", \"skip\" or \"verify\"")
 }
 
 fn wait_for_key(span: &str) -> Result<Duration, &'static str> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sha2::{Digest as _, Sha256};
+
 /// The number of a user.
 pub type Uid = u32;
 
@@ -222,6 +224,20 @@ pub enum Verification {
     Required,
 }
 
+impl Verification {
+    /// Both, the weaker one first.
+    pub const ALL: [Self; 2] = [Self::None, Self::Required];
+
+    /// The word of records and policies.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Required => "required",
+        }
+    }
+}
+
 /// What a signature counter that went back gets.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum CounterPolicy {
@@ -230,6 +246,20 @@ pub enum CounterPolicy {
     Deny,
     /// The login goes on and the log says it.
     Warn,
+}
+
+impl CounterPolicy {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Deny, Self::Warn];
+
+    /// The word of records and policies.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Warn => "warn",
+        }
+    }
 }
 
 /// A credential id: 1 to 1023 bytes that only the key that made it understands.
@@ -252,6 +282,19 @@ impl CredentialId {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Its SHA-256, a name of one length for whatever is kept about it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.0).into()
+    }
+
+    /// The first 4 bytes of its SHA-256: how logs and lists name a credential.
+    #[must_use]
+    pub fn tag(&self) -> [u8; 4] {
+        let [a, b, c, d, ..] = self.digest();
+        [a, b, c, d]
     }
 }
 
@@ -281,8 +324,8 @@ pub struct Credential {
     pub user_handle: Option<Vec<u8>>,
     /// The BE flag of the registration, where it is known.
     pub backup_eligible: Option<bool>,
-    /// What a counter that went back gets.
-    pub counter: CounterPolicy,
+    /// What a counter that went back gets, where it is said for this credential; else the policy says it.
+    pub counter: Option<CounterPolicy>,
     /// The model of the key as it calls itself, 16 bytes, where it is known.
     pub aaguid: Option<[u8; 16]>,
     /// When it was registered, as RFC 3339 in UTC; only shown.

@@ -1,14 +1,31 @@
 //! A login: who, under which policy, with which credentials, by which key; then the verdict, once.
 
+use trail::Trail;
+
 use crate::ask::{Answered, Question, ask};
-use crate::assertion::{Rejected, Subject};
-use crate::audit::Line;
+use crate::assertion::{Rejected, Subject, Verified};
+use crate::cause::Cause;
 use crate::config::Settings;
 use crate::credential::{AccountName, Credential, Verification};
 use crate::policy::{Decision, Facts, Mode, decide};
-use crate::ports::{Account, Host, Keys, Machine, Origin, Severity, UserError};
+use crate::ports::{Account, Host, Keys, Machine, Origin, UserError};
 use crate::record::Record;
 use crate::verdict::{Answer, Reason, Verdict};
+
+mod settle;
+mod trail;
+
+/// What a login came to, before it is a number.
+#[derive(Debug)]
+#[must_use]
+pub struct Decided {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// How the module's line is meant; a second factor where that is in doubt itself.
+    pub mode: Mode,
+    /// What somebody has to mend, where that is behind it.
+    pub cause: Option<Cause>,
+}
 
 /// Decides one login and says it: to the log in one line, to the user where it helps, to the host as the
 /// PAM code. `arguments` are those of the module's line, `key=value`.
@@ -18,12 +35,15 @@ pub fn login<M: Machine, H: Host, K: Keys>(
     keys: &mut K,
     arguments: &[&[u8]],
 ) -> Answer {
-    let (verdict, mode) = decide_login(machine, host, keys, arguments);
-    if let Verdict::Deny(reason) = &verdict
-        && let Some(text) = reason.text()
-    {
-        // The verdict stands whether or not this is read.
-        let _ = host.show(text);
+    let Decided { verdict, mode, .. } = decide_login(machine, host, keys, arguments);
+    if let Verdict::Deny(reason) = &verdict {
+        if let Some(text) = reason.text() {
+            // The verdict stands whether or not this is read.
+            let _ = host.show(text);
+        }
+        if reason.may_be_a_guess() {
+            host.delay_failure();
+        }
     }
     verdict.answer(mode)
 }
@@ -34,7 +54,7 @@ pub fn decide_login<M: Machine, H: Host, K: Keys>(
     host: &mut H,
     keys: &mut K,
     arguments: &[&[u8]],
-) -> (Verdict, Mode) {
+) -> Decided {
     let origin = host.origin();
     let mut trail = Trail::default();
     // Where the mode itself is in doubt the codes do not depend on it.
@@ -49,7 +69,7 @@ pub fn decide_login<M: Machine, H: Host, K: Keys>(
     };
     let (severity, line) = trail.line(&origin, &verdict, mode);
     host.log(severity, line.as_str());
-    (verdict, mode)
+    Decided { verdict, mode, cause: trail.cause }
 }
 
 fn settings<M: Machine>(
@@ -58,12 +78,13 @@ fn settings<M: Machine>(
     arguments: &[&[u8]],
     trail: &mut Trail,
 ) -> Result<Settings, Reason> {
-    let text = machine.config().map_err(|error| {
-        trail.detail = error.to_string();
+    let file = machine.config().map_err(|error| {
+        trail.cause = Some(Cause::File(error));
         Reason::Config
     })?;
-    Settings::for_service(text.as_deref(), &origin.service, arguments).map_err(|error| {
-        trail.detail = error.to_string();
+    let text = file.as_ref().map(|file| file.text.as_slice());
+    Settings::for_service(text, &origin.service, arguments).map_err(|error| {
+        trail.cause = Some(Cause::of_config(error, file.as_ref().map(|file| file.path.as_str())));
         Reason::Config
     })
 }
@@ -113,19 +134,35 @@ fn ceremony<M: Machine, H: Host, K: Keys>(
         wait_for_key: settings.wait_for_key,
         touch: settings.touch,
     };
-    let Answered { verified, canonical } = ask(machine, host, keys, &question)?;
-    if !canonical {
-        trail.detail = "the key's CBOR is not canonical".to_owned();
-    }
-    trail.key = Some((verified.key_name().to_string(), verified.credential_tag()));
+    let case = settle::Case { account: &account, record: &record, settings, origin };
+    ask(machine, host, keys, &question, &mut |machine, host, answered| {
+        conclude(machine, host, answered, &typed, required, &case, trail)
+    })
+    .map(Verdict::Allow)
+}
 
-    if !host.still_means(&typed) {
+/// What is left to do after an assertion was verified, while its key is still ours: another login by the same key
+/// must find the counter of this one.
+fn conclude<M: Machine, H: Host>(
+    machine: &mut M,
+    host: &mut H,
+    answered: Answered,
+    typed: &str,
+    required: Verification,
+    case: &settle::Case<'_>,
+    trail: &mut Trail,
+) -> Result<Verified, Reason> {
+    let Answered { verified, canonical } = answered;
+    trail.canonical = canonical;
+    trail.key = Some((verified.key_name().to_string(), verified.credential_tag()));
+    if !host.still_means(typed) {
         return Err(Reason::UserChanged);
     }
     if !verified.satisfies(required) {
         return Err(Reason::Rejected(Rejected::UserVerification));
     }
-    Ok(Verdict::Allow(verified))
+    settle::settle(machine, case, &verified, trail)?;
+    Ok(verified)
 }
 
 fn account<M: Machine>(machine: &mut M, typed: &str) -> Result<Account, Reason> {
@@ -139,67 +176,16 @@ fn record<M: Machine>(
     account: &Account,
     trail: &mut Trail,
 ) -> Result<Option<Record>, Reason> {
-    let text = machine.record(account.uid).map_err(|error| {
-        trail.detail = error.to_string();
+    let mut refused = |cause| {
+        trail.cause = Some(cause);
         Reason::Record
-    })?;
-    let Some(text) = text else { return Ok(None) };
-    let record = Record::parse(&text).map_err(|misfit| {
-        trail.detail = format!("record of uid {}: {misfit}", account.uid);
-        Reason::Record
-    })?;
+    };
+    let file = machine.record(account.uid).map_err(|error| refused(Cause::File(error)))?;
+    let Some(file) = file else { return Ok(None) };
+    let record =
+        Record::parse(&file.text).map_err(|misfit| refused(Cause::malformed(&file, misfit)))?;
     if !record.belongs_to(account) {
-        trail.detail = format!("record of uid {}: it is another account's", account.uid);
-        return Err(Reason::Record);
+        return Err(refused(Cause::OtherAccount { path: file.path }));
     }
     Ok(Some(record))
-}
-
-/// What the log line says besides the verdict.
-#[derive(Debug, Default)]
-struct Trail {
-    user: String,
-    uid: Option<u32>,
-    key: Option<(String, [u8; 4])>,
-    detail: String,
-}
-
-impl Trail {
-    fn line(&self, origin: &Origin, verdict: &Verdict, mode: Mode) -> (Severity, Line) {
-        let (severity, result, reason) = match verdict {
-            Verdict::Allow(_) => (Severity::Info, "granted", "verified"),
-            Verdict::Deny(reason) => (severity(*reason), "denied", reason.word()),
-            Verdict::Skip(exempt) => (Severity::Info, "exempt", exempt.word()),
-        };
-        let mut line = Line::default();
-        line.field("result", result)
-            .field("code", &verdict.number(mode).to_string())
-            .field("reason", reason)
-            .field("user", &self.user)
-            .field("uid", &self.uid.map(|uid| uid.to_string()).unwrap_or_default())
-            .field("ruser", &origin.ruser)
-            .field("rhost", &origin.rhost)
-            .field("tty", &origin.tty)
-            .field("service", &origin.service);
-        if let Some((name, [a, b, c, d])) = &self.key {
-            line.field("cred", &format!("{a:02x}{b:02x}{c:02x}{d:02x}")).field("key", name);
-        }
-        if let Verdict::Deny(Reason::Fault(fault)) = verdict {
-            line.field("call", fault.call).field("errno", &fault.errno.to_string());
-        }
-        if !self.detail.is_empty() {
-            line.field("detail", &self.detail);
-        }
-        (severity, line)
-    }
-}
-
-fn severity(reason: Reason) -> Severity {
-    match reason {
-        Reason::Rejected(_) | Reason::UserChanged => Severity::Alert,
-        Reason::Config | Reason::Fault(_) | Reason::KeyInaccessible | Reason::Record => {
-            Severity::Error
-        }
-        _ => Severity::Notice,
-    }
 }

@@ -156,6 +156,15 @@ impl fmt::Display for FileError {
     }
 }
 
+/// A file of the administrator's that was read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TextFile {
+    /// The path, for the log and for the command's user.
+    pub path: String,
+    /// What is in it, at most 64 KiB, never empty.
+    pub text: Vec<u8>,
+}
+
 /// The operating system without its keys: randomness, accounts, the files of the administrator.
 pub trait Machine {
     /// Fills `buffer` from `getrandom(2)`, whole or not at all; there is no other source.
@@ -176,20 +185,41 @@ pub trait Machine {
     /// [`Fault`] when the name service fails, which is not the same as "no such account".
     fn account(&mut self, name: &AccountName) -> Result<Option<Account>, Fault>;
 
-    /// The text of the policy file, or `None` when there is none in a directory that may be trusted, or no
-    /// such directory.
+    /// The policy file, or `None` when there is none in a directory that may be trusted, or no such directory.
     ///
     /// # Errors
     /// [`FileError`] for anything else.
-    fn config(&mut self) -> Result<Option<Vec<u8>>, FileError>;
+    fn config(&mut self) -> Result<Option<TextFile>, FileError>;
 
-    /// The text of the record of `uid`, or `None` when it is proven absent: `ENOENT` inside a directory that
-    /// was opened and may be trusted, and nothing else. At most 64 KiB, never empty.
+    /// The record of `uid`, or `None` when it is proven absent: `ENOENT` inside a directory that was opened and
+    /// may be trusted, and nothing else.
     ///
     /// # Errors
     /// [`FileError`] for anything else, a missing directory and an empty file included.
-    fn record(&mut self, uid: Uid) -> Result<Option<Vec<u8>>, FileError>;
+    fn record(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError>;
+
+    /// The state of `uid`, or `None` when there is none yet. From here until [`Machine::write_state`], or the end
+    /// of this machine, no other login changes it; where that cannot be had, it is read all the same and writing
+    /// it fails.
+    ///
+    /// # Errors
+    /// [`FileError`]: none of it can be believed. The reason is [`NOT_ROOT`] where this process is not meant to.
+    fn state(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError>;
+
+    /// Replaces the state of `uid`, whole or not at all.
+    ///
+    /// # Errors
+    /// [`FileError`]: the old one is there.
+    fn write_state(&mut self, uid: Uid, text: &str) -> Result<(), FileError>;
+
+    /// The time since the beginning of 1970 on the wall clock, where it can be told. It is shown and decides
+    /// nothing: anything may have set it.
+    fn since_1970(&mut self) -> Option<Duration>;
 }
+
+/// The reason of a [`FileError`] where a process without root's rights (a screen locker) would need the state,
+/// which is root's alone.
+pub const NOT_ROOT: &str = "not_root";
 
 /// How bad a line in the log is (syslog's severities of those names, facility AUTHPRIV).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -252,6 +282,10 @@ pub trait Host {
     /// [`ConversationError`] when there is no conversation or it did not take the message.
     fn show(&mut self, text: &str) -> Result<(), ConversationError>;
 
-    /// Writes one line to the authentication log. It cannot fail in a way that matters to the login.
+    /// Asks the host to hold back the failure a little (`pam_fail_delay`): somebody may be guessing.
+    fn delay_failure(&mut self);
+
+    /// Writes one line to the authentication log. It cannot fail in a way that matters to the login, and takes
+    /// 100 ms at the most.
     fn log(&mut self, severity: Severity, line: &str);
 }

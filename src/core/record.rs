@@ -13,11 +13,10 @@ use toml::value::Datetime;
 use crate::assertion::PublicKey;
 use crate::base64url;
 use crate::credential::{
-    AccountName, Algorithm, CounterPolicy, Credential, CredentialId, KeyName, Protocol, RpId, Uid,
-    Verification, is_unprintable,
+    AccountName, Algorithm, Credential, CredentialId, KeyName, Protocol, RpId, Uid, is_unprintable,
 };
 use crate::ports::Account;
-use crate::text::{self, Source};
+use crate::text::{self, Source, quoted};
 
 pub use crate::text::Misfit;
 
@@ -171,9 +170,7 @@ fn parse_credential(source: Source<'_>, raw: &RawCredential) -> Result<Credentia
             }
         })?,
         backup_eligible: raw.backup_eligible,
-        counter: source
-            .optional("counter", raw.counter.as_ref(), |word| text::counter(word))?
-            .unwrap_or_default(),
+        counter: source.optional("counter", raw.counter.as_ref(), |word| text::counter(word))?,
         aaguid: source.optional("aaguid", raw.aaguid.as_ref(), |aaguid| {
             parse_uuid(aaguid).ok_or("must be 16 bytes in the form of a lower-case UUID")
         })?,
@@ -218,14 +215,6 @@ fn uuid_text(uuid: [u8; 16]) -> String {
 }
 
 fn write_credential(text: &mut String, credential: &Credential) {
-    let verification = match credential.verification {
-        Verification::None => "none",
-        Verification::Required => "required",
-    };
-    let counter = match credential.counter {
-        CounterPolicy::Deny => "deny",
-        CounterPolicy::Warn => "warn",
-    };
     let lines = [
         ("name", Some(quoted(credential.name.as_str()))),
         ("protocol", Some(quoted(credential.protocol.word()))),
@@ -233,13 +222,13 @@ fn write_credential(text: &mut String, credential: &Credential) {
         ("rp_id", Some(quoted(credential.rp_id.as_str()))),
         ("id", Some(quoted(&base64url::encode(credential.id.as_bytes())))),
         ("public_key", Some(quoted(&base64url::encode(&credential.public_key.to_bytes())))),
-        ("verification", Some(quoted(verification))),
+        ("verification", Some(quoted(credential.verification.word()))),
         (
             "user_handle",
             credential.user_handle.as_deref().map(|handle| quoted(&base64url::encode(handle))),
         ),
         ("backup_eligible", credential.backup_eligible.map(|eligible| eligible.to_string())),
-        ("counter", Some(quoted(counter))),
+        ("counter", credential.counter.map(|counter| quoted(counter.word()))),
         ("aaguid", credential.aaguid.map(|aaguid| quoted(&uuid_text(aaguid)))),
         // What is not a date would be a line of its own making here: as a string it is refused when read.
         (
@@ -258,22 +247,6 @@ fn write_credential(text: &mut String, credential: &Credential) {
             let _ = writeln!(text, "{key} = {value}");
         }
     }
-}
-
-/// `text` as a basic string of TOML.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => {
-                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What records and policy have in common as TOML texts: how they are read, and how it is told what is
 //! wrong with one, by place and key and never by content.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 
 use serde::de::DeserializeOwned;
@@ -181,20 +181,30 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().take(KEY_SHOWN_MAX).map(shown).collect()
 }
 
+/// `text` as a basic string of TOML.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
 /// The word for what must be proven beyond the touch.
 pub(crate) fn verification(word: &str) -> Result<Verification, &'static str> {
-    match word {
-        "none" => Ok(Verification::None),
-        "required" => Ok(Verification::Required),
-        _ => Err("must be \"none\" or \"required\""),
-    }
+    let known = Verification::ALL.into_iter().find(|rule| rule.word() == word);
+    known.ok_or("must be \"none\" or \"required\"")
 }
 
 /// The word for what a signature counter that went back gets.
 pub(crate) fn counter(word: &str) -> Result<CounterPolicy, &'static str> {
-    match word {
-        "deny" => Ok(CounterPolicy::Deny),
-        "warn" => Ok(CounterPolicy::Warn),
-        _ => Err("must be \"deny\" or \"warn\""),
-    }
+    let known = CounterPolicy::ALL.into_iter().find(|rule| rule.word() == word);
+    known.ok_or("must be \"deny\" or \"warn\"")
 }

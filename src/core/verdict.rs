@@ -22,6 +22,8 @@ pub enum Reason {
     Config,
     /// The conversation is missing or failed.
     Conversation,
+    /// The signature counter did not rise above that of an earlier login.
+    CounterRegression,
     /// The key asked the user and the user declined there.
     Declined,
     /// A system call, the randomness or the clock failed.
@@ -91,110 +93,178 @@ impl Verdict {
     }
 }
 
+/// All that is answered for a denial: a line of the table in pam_fidokey(8).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Row {
+    /// The word of the log line's `reason=`.
+    pub word: &'static str,
+    /// The PAM codes, of a second factor and of an alternative. None lets anybody in under any control word.
+    pub codes: (i32, i32),
+    /// The exit code of `fidokey`: 1 no; 3 no key, timed out; 5 configuration or records unreadable; 70 a bug or
+    /// a failing system.
+    pub exit_code: u8,
+    /// What the user is told, where it helps them and tells a stranger nothing.
+    pub text: Option<&'static str>,
+    /// When it is the answer, for the manual.
+    pub when: &'static str,
+}
+
+const SERVICE_ERR: (i32, i32) = (3, 3);
+const SYSTEM_ERR: (i32, i32) = (4, 4);
+const AUTH_ERR: (i32, i32) = (7, 7);
+const USER_UNKNOWN: (i32, i32) = (10, 10);
+const CONV_ERR: (i32, i32) = (19, 19);
+/// "Not to be had", `PAM_AUTHINFO_UNAVAIL`: the password may follow where the key is an alternative to it.
+const UNAVAILABLE: (i32, i32) = (7, 9);
+/// The same where it is the rule that refuses, `PAM_PERM_DENIED`.
+const FORBIDDEN: (i32, i32) = (6, 9);
+
+const ASK_ADMINISTRATOR: Option<&str> =
+    Some("Security key login is not available. Ask your administrator.");
+const NOT_ACCEPTED: Option<&str> = Some("The security key's answer was not accepted.");
+const TIMED_OUT: Option<&str> = Some("Timed out waiting for the security key.");
+
 impl Reason {
-    /// The PAM code of a denial. None of them lets anyone in under any control word.
-    const fn number(self, mode: Mode) -> i32 {
-        const SERVICE_ERR: i32 = 3;
-        const SYSTEM_ERR: i32 = 4;
-        const PERM_DENIED: i32 = 6;
-        const AUTH_ERR: i32 = 7;
-        const AUTHINFO_UNAVAIL: i32 = 9;
-        const USER_UNKNOWN: i32 = 10;
-        const CONV_ERR: i32 = 19;
-        // "Not to be had": another way in may follow where the key is an alternative to the password.
-        let unavailable = match mode {
-            Mode::Alternative => AUTHINFO_UNAVAIL,
-            Mode::SecondFactor => AUTH_ERR,
+    /// The whole table.
+    #[must_use]
+    pub const fn row(self) -> Row {
+        let (word, codes, exit_code, text, when) = match self {
+            Self::Config => (
+                "config",
+                SERVICE_ERR,
+                5,
+                ASK_ADMINISTRATOR,
+                "An argument or the policy file is unknown, wrong or unsafe, or mode is said nowhere.",
+            ),
+            Self::Conversation => {
+                ("conversation", CONV_ERR, 1, None, "The conversation is missing or fails.")
+            }
+            Self::CounterRegression => (
+                "counter_regression",
+                AUTH_ERR,
+                1,
+                NOT_ACCEPTED,
+                "The signature counter went back: there may be a copy of the key.",
+            ),
+            Self::Declined => ("declined", AUTH_ERR, 1, None, "The user declined on the key."),
+            Self::Fault(_) => (
+                "system",
+                SYSTEM_ERR,
+                70,
+                ASK_ADMINISTRATOR,
+                "A system call, the clock or the randomness fails.",
+            ),
+            Self::KeyBusy => (
+                "key_busy",
+                UNAVAILABLE,
+                3,
+                Some("The security key is in use by another program."),
+                "Another program holds the key.",
+            ),
+            Self::KeyFailed => (
+                "key_failed",
+                UNAVAILABLE,
+                3,
+                Some("The security key did not work. Plug it in again, then retry."),
+                "The key breaks the protocol, is silent or answers an error.",
+            ),
+            Self::KeyInaccessible => (
+                "key_inaccessible",
+                UNAVAILABLE,
+                3,
+                ASK_ADMINISTRATOR,
+                "A key is plugged in and its device cannot be opened.",
+            ),
+            Self::NoKey => ("no_key", UNAVAILABLE, 3, TIMED_OUT, "No key was plugged in in time."),
+            Self::NotEnrolled => (
+                "not_enrolled",
+                AUTH_ERR,
+                1,
+                Some("No security key is registered for this account."),
+                "The account has no record, and unenrolled is deny.",
+            ),
+            Self::NotRegistered => (
+                "not_registered",
+                UNAVAILABLE,
+                3,
+                TIMED_OUT,
+                "Only keys of other accounts were plugged in in time.",
+            ),
+            Self::Record => (
+                "record",
+                UNAVAILABLE,
+                5,
+                ASK_ADMINISTRATOR,
+                "The record is unreadable, unsafe, malformed or of another account.",
+            ),
+            Self::Rejected(rejected) => (
+                rejected.word(),
+                AUTH_ERR,
+                1,
+                NOT_ACCEPTED,
+                "What the key signed does not pass the check of that name.",
+            ),
+            Self::Remote => (
+                "remote",
+                FORBIDDEN,
+                1,
+                Some("Security key login is not allowed from a remote session."),
+                "The login is remote, and remote is deny.",
+            ),
+            Self::TouchTimeout => {
+                ("touch_timeout", UNAVAILABLE, 3, TIMED_OUT, "Nobody touched the key in time.")
+            }
+            Self::UserChanged => (
+                "user_changed",
+                AUTH_ERR,
+                1,
+                None,
+                "The program asks for another user than at the beginning.",
+            ),
+            Self::UserUnknown => {
+                ("user_unknown", USER_UNKNOWN, 1, None, "There is no such account.")
+            }
+            Self::VerificationUnavailable => (
+                "verification_unavailable",
+                UNAVAILABLE,
+                1,
+                ASK_ADMINISTRATOR,
+                "PIN or fingerprint is required, which is not possible yet.",
+            ),
         };
-        match self {
-            Self::Config => SERVICE_ERR,
-            Self::Conversation => CONV_ERR,
-            Self::Fault(_) => SYSTEM_ERR,
-            Self::UserUnknown => USER_UNKNOWN,
-            Self::Declined | Self::NotEnrolled | Self::Rejected(_) | Self::UserChanged => AUTH_ERR,
-            Self::KeyBusy
-            | Self::KeyFailed
-            | Self::KeyInaccessible
-            | Self::NoKey
-            | Self::NotRegistered
-            | Self::Record
-            | Self::TouchTimeout
-            | Self::VerificationUnavailable => unavailable,
-            Self::Remote => match mode {
-                Mode::Alternative => AUTHINFO_UNAVAIL,
-                Mode::SecondFactor => PERM_DENIED,
-            },
+        Row { word, codes, exit_code, text, when }
+    }
+
+    /// The PAM code.
+    const fn number(self, mode: Mode) -> i32 {
+        let (second_factor, alternative) = self.row().codes;
+        match mode {
+            Mode::Alternative => alternative,
+            Mode::SecondFactor => second_factor,
         }
     }
 
-    /// The word of the log line's `reason=`, and of the manual.
+    /// Whether somebody may be trying things out: then, and only then, the failure is held back a little.
+    #[must_use]
+    pub const fn may_be_a_guess(self) -> bool {
+        matches!(self, Self::CounterRegression | Self::Rejected(_))
+    }
+
+    /// [`Row::word`].
     #[must_use]
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Config => "config",
-            Self::Conversation => "conversation",
-            Self::Declined => "declined",
-            Self::Fault(_) => "system",
-            Self::KeyBusy => "key_busy",
-            Self::KeyFailed => "key_failed",
-            Self::KeyInaccessible => "key_inaccessible",
-            Self::NoKey => "no_key",
-            Self::NotEnrolled => "not_enrolled",
-            Self::NotRegistered => "not_registered",
-            Self::Record => "record",
-            Self::Remote => "remote",
-            Self::Rejected(rejected) => rejected.word(),
-            Self::TouchTimeout => "touch_timeout",
-            Self::UserChanged => "user_changed",
-            Self::UserUnknown => "user_unknown",
-            Self::VerificationUnavailable => "verification_unavailable",
-        }
+        self.row().word
     }
 
-    /// What the user is told, where it helps them and tells a stranger nothing.
+    /// [`Row::text`].
     #[must_use]
     pub const fn text(self) -> Option<&'static str> {
-        match self {
-            Self::Declined | Self::UserUnknown | Self::Conversation | Self::UserChanged => None,
-            Self::KeyBusy => Some("The security key is in use by another program."),
-            Self::KeyFailed => Some("The security key did not work. Plug it in again, then retry."),
-            Self::NoKey | Self::NotRegistered | Self::TouchTimeout => {
-                Some("Timed out waiting for the security key.")
-            }
-            Self::NotEnrolled => Some("No security key is registered for this account."),
-            Self::Remote => Some("Security key login is not allowed from a remote session."),
-            Self::Rejected(_) => Some("The security key's answer was not accepted."),
-            Self::Config
-            | Self::Fault(_)
-            | Self::KeyInaccessible
-            | Self::Record
-            | Self::VerificationUnavailable => {
-                Some("Security key login is not available. Ask your administrator.")
-            }
-        }
+        self.row().text
     }
 
-    /// The exit code of `fidokey` for this denial: 1 no; 3 no key, timed out; 5 configuration or records
-    /// unreadable; 70 a bug or a failing system.
+    /// [`Row::exit_code`].
     #[must_use]
     pub const fn exit_code(self) -> u8 {
-        match self {
-            Self::Config | Self::Record => 5,
-            Self::Fault(_) => 70,
-            Self::KeyBusy
-            | Self::KeyFailed
-            | Self::KeyInaccessible
-            | Self::NoKey
-            | Self::NotRegistered
-            | Self::TouchTimeout => 3,
-            Self::Conversation
-            | Self::Declined
-            | Self::NotEnrolled
-            | Self::Rejected(_)
-            | Self::Remote
-            | Self::UserChanged
-            | Self::UserUnknown
-            | Self::VerificationUnavailable => 1,
-        }
+        self.row().exit_code
     }
 }

@@ -1,4 +1,4 @@
-//! The two clocks of the kernel that nobody can set.
+//! The two clocks of the kernel that nobody can set, and the one that shows the date.
 
 use std::time::Duration;
 
@@ -21,6 +21,15 @@ pub fn now() -> Result<Moment, Fault> {
 pub fn boottime_ns() -> Result<u64, Fault> {
     let since_boot = read(ClockId::CLOCK_BOOTTIME)?;
     u64::try_from(since_boot.as_nanos()).map_err(|_| Fault { call: "clock_gettime", errno: 0 })
+}
+
+/// What the wall clock shows, as the time since the beginning of 1970. Anybody with the right to may set it to
+/// anything: it is for people to read, and nothing is decided by it.
+///
+/// # Errors
+/// [`Fault`] when the clock cannot be read or shows a time before 1970.
+pub fn since_1970() -> Result<Duration, Fault> {
+    read(ClockId::CLOCK_REALTIME)
 }
 
 fn read(clock: ClockId) -> Result<Duration, Fault> {

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use fidokey_core::credential::Uid;
-use fidokey_core::ports::FileError;
+use fidokey_core::ports::{FileError, TextFile};
 use nix::errno::Errno;
 
 use crate::walk::{Kind, Walk, error};
@@ -21,6 +21,8 @@ pub struct Places {
     pub config: PathBuf,
     /// The directory of the records, beneath `root`.
     pub users: PathBuf,
+    /// The directory of the states, beneath `root`.
+    pub state: PathBuf,
     /// The user, beside root, who may own the files and every directory on the way: 0 on a real machine.
     pub owner: Uid,
 }
@@ -33,33 +35,34 @@ impl Places {
             root: PathBuf::from("/"),
             config: PathBuf::from("/etc/fidokey/config.toml"),
             users: PathBuf::from("/etc/fidokey/users"),
+            state: PathBuf::from("/var/lib/fidokey"),
             owner: 0,
         }
     }
 
-    /// The text of the policy file: 1 byte to [`FILE_MAX`]. `None` when it is proven absent, it or a directory
+    /// The policy file: 1 byte to [`FILE_MAX`]. `None` when it is proven absent, it or a directory
     /// on the way to it.
     ///
     /// # Errors
     /// [`FileError`] for anything else.
-    pub fn read_config(&self) -> Result<Option<Vec<u8>>, FileError> {
+    pub fn read_config(&self) -> Result<Option<TextFile>, FileError> {
         let place = self.beneath(&self.config);
         let (Some(directory), Some(name)) = (self.config.parent(), self.config.file_name()) else {
             return Err(error(&place, "path", Errno::EINVAL));
         };
         let walk = self.walk();
-        match walk.directory(directory)? {
-            Some(open) => walk.file(&open, &place, Path::new(name)),
+        match walk.directory(directory, Kind::Directory)? {
+            Some(open) => walk.file(&open, &place, Path::new(name), Kind::File),
             None => Ok(None),
         }
     }
 
-    /// The text of the record of `uid`: 1 byte to [`FILE_MAX`]. `None` when it is proven absent from a
+    /// The record of `uid`: 1 byte to [`FILE_MAX`]. `None` when it is proven absent from a
     /// directory that was opened and is safe.
     ///
     /// # Errors
     /// [`FileError`] for anything else, a missing directory included.
-    pub fn read_record(&self, uid: Uid) -> Result<Option<Vec<u8>>, FileError> {
+    pub fn read_record(&self, uid: Uid) -> Result<Option<TextFile>, FileError> {
         self.record_in(&self.users_directory()?, uid)
     }
 
@@ -69,7 +72,7 @@ impl Places {
     /// [`FileError`], a missing directory included.
     pub(crate) fn users_directory(&self) -> Result<OwnedFd, FileError> {
         let missing = || error(&self.beneath(&self.users), "missing_directory", Errno::ENOENT);
-        self.walk().directory(&self.users)?.ok_or_else(missing)
+        self.walk().directory(&self.users, Kind::Directory)?.ok_or_else(missing)
     }
 
     /// [`Places::read_record`] from the directory of the records, which is open already.
@@ -77,9 +80,9 @@ impl Places {
         &self,
         users: &OwnedFd,
         uid: Uid,
-    ) -> Result<Option<Vec<u8>>, FileError> {
-        let name = record_name(uid);
-        self.walk().file(users, &self.beneath(&self.users).join(&name), &name)
+    ) -> Result<Option<TextFile>, FileError> {
+        let name = account_file(uid);
+        self.walk().file(users, &self.beneath(&self.users).join(&name), &name, Kind::File)
     }
 
     /// Checks a file that was opened at `place` otherwise than for reading, as one that is read is checked.
@@ -87,7 +90,7 @@ impl Places {
         self.walk().check(place, open, Kind::File).map(|_stat| ())
     }
 
-    fn walk(&self) -> Walk<'_> {
+    pub(crate) fn walk(&self) -> Walk<'_> {
         Walk { root: &self.root, owner: self.owner }
     }
 
@@ -97,8 +100,8 @@ impl Places {
     }
 }
 
-/// The name of the record of `uid`, in the directory of the records.
-pub(crate) fn record_name(uid: Uid) -> PathBuf {
+/// The name of the file of `uid`, in the directory of the records and in that of the states.
+pub(crate) fn account_file(uid: Uid) -> PathBuf {
     PathBuf::from(format!("{uid}.toml"))
 }
 
@@ -155,11 +158,11 @@ mod tests {
     #[test]
     fn the_files_of_the_administrator_are_read() {
         let places = tree("files-read");
-        assert_eq!(places.read_record(UID), Ok(Some(b"schema = 1\n".to_vec())));
-        assert_eq!(places.read_config(), Ok(Some(b"schema = 1\n".to_vec())));
+        assert_eq!(places.read_record(UID).unwrap().unwrap().text, b"schema = 1\n");
+        assert_eq!(places.read_config().unwrap().unwrap().text, b"schema = 1\n");
         mode(&places.root.join(RECORD), 0o600);
         fs::write(places.root.join(RECORD), [b'#'; FILE_MAX]).unwrap();
-        assert_eq!(places.read_record(UID).unwrap().unwrap().len(), FILE_MAX);
+        assert_eq!(places.read_record(UID).unwrap().unwrap().text.len(), FILE_MAX);
     }
 
     // F1, F2.
@@ -327,9 +330,9 @@ mod tests {
     fn nothing_is_proven_absent_by_a_directory_that_was_removed() {
         let (places, record) = tree_without_record("files-removed");
         let walk = places.walk();
-        let users = walk.directory(&places.users).unwrap().unwrap();
+        let users = walk.directory(&places.users, Kind::Directory).unwrap().unwrap();
         fs::remove_dir(places.root.join("etc/fidokey/users")).unwrap();
-        let error = walk.file(&users, &record, Path::new("1000.toml")).unwrap_err();
+        let error = walk.file(&users, &record, Path::new("1000.toml"), Kind::File).unwrap_err();
         assert_eq!(error.reason, "missing_directory");
     }
 
@@ -372,7 +375,7 @@ mod tests {
             });
             for _ in 0..2000 {
                 if let Ok(text) = places.read_record(UID) {
-                    let text = text.unwrap();
+                    let text = text.unwrap().text;
                     let whole = matches!((text[0], text.len()), (b'a', 60_000) | (b'b', 40_000));
                     assert!(whole || text == b"schema = 1\n", "{} bytes", text.len());
                     assert!(whole == text.iter().all(|byte| *byte == text[0]));

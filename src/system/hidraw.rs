@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
@@ -16,6 +16,7 @@ use nix::sys::stat::{fstat, major, minor};
 use crate::clock;
 use crate::descriptors::{fill, open_at};
 use crate::hotplug::Hotplug;
+use crate::lock::{LockError, try_lock};
 use crate::open_keys::OpenKeys;
 use crate::report_descriptor::{DESCRIPTOR_MAX, is_fido};
 
@@ -180,20 +181,12 @@ fn check(fd: &OwnedFd, number: &[u8]) -> Result<(), OpenError> {
 }
 
 /// Takes the lock that programs which speak to keys take (libfido2 does). It goes when the descriptor is closed.
-/// Not through `nix::fcntl::Flock`, which panics when it cannot unlock.
 fn lock(fd: &OwnedFd) -> Result<(), OpenError> {
-    loop {
-        // SAFETY: the descriptor is open; the call takes numbers only.
-        let locked = unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
-        if locked == 0 {
-            return Ok(());
-        }
-        match Errno::last() {
-            Errno::EINTR => {}
-            Errno::EWOULDBLOCK => return Err(OpenError::Busy),
-            other => return Err(OpenError::Denied { errno: other as i32 }),
-        }
-    }
+    try_lock(fd).map_err(|refused| match refused {
+        LockError::Held => OpenError::Busy,
+        LockError::Refused(errno) => OpenError::Denied { errno: errno as i32 },
+        LockError::Fault(fault) => OpenError::Denied { errno: fault.errno },
+    })
 }
 
 #[cfg(test)]

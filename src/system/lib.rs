@@ -11,12 +11,15 @@ pub mod entry;
 pub mod files;
 pub mod hidraw;
 mod hotplug;
+mod lock;
 pub mod machine;
 mod open_keys;
 pub mod pam;
 pub mod random;
 pub mod records;
+mod replace;
 mod report_descriptor;
 #[cfg(test)]
 mod scratch;
+mod state;
 mod walk;

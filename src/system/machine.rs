@@ -1,22 +1,34 @@
 //! The operating system without its keys, as the flows want it.
 
+use std::time::Duration;
+
 use fidokey_core::credential::{AccountName, Uid};
-use fidokey_core::ports::{Account, Fault, FileError, Hedge, Machine};
+use fidokey_core::ports::{Account, Fault, FileError, Hedge, Machine, NOT_ROOT, TextFile};
 
 use crate::files::Places;
+use crate::state::States;
 use crate::{accounts, clock, random};
 
 /// This machine, with the administrator's files at these places.
 #[derive(Debug)]
 pub struct System {
     places: Places,
+    writes: bool,
+    /// From reading a state to writing it.
+    states: Option<States>,
 }
 
 impl System {
     /// This machine, with the administrator's files at `places`.
     #[must_use]
     pub const fn new(places: Places) -> Self {
-        Self { places }
+        Self { places, writes: true, states: None }
+    }
+
+    /// The same, which never writes a state: for a login that is none.
+    #[must_use]
+    pub const fn read_only(places: Places) -> Self {
+        Self { places, writes: false, states: None }
     }
 }
 
@@ -33,11 +45,39 @@ impl Machine for System {
         accounts::account(name)
     }
 
-    fn config(&mut self) -> Result<Option<Vec<u8>>, FileError> {
+    fn config(&mut self) -> Result<Option<TextFile>, FileError> {
         self.places.read_config()
     }
 
-    fn record(&mut self, uid: Uid) -> Result<Option<Vec<u8>>, FileError> {
+    fn record(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError> {
         self.places.read_record(uid)
+    }
+
+    fn state(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError> {
+        let euid = accounts::effective_uid();
+        if euid != 0 && euid != self.places.owner {
+            return Err(self.no_state(NOT_ROOT));
+        }
+        self.states.insert(self.places.states()?).read(uid)
+    }
+
+    fn write_state(&mut self, uid: Uid, text: &str) -> Result<(), FileError> {
+        // Dropped at the end of this, and the lock with it.
+        match self.states.take() {
+            Some(states) if self.writes => states.write(uid, text),
+            Some(_) => Ok(()),
+            None => Err(self.no_state("not_read")),
+        }
+    }
+
+    fn since_1970(&mut self) -> Option<Duration> {
+        clock::since_1970().ok()
+    }
+}
+
+impl System {
+    fn no_state(&self, reason: &'static str) -> FileError {
+        let place = self.places.beneath(&self.places.state);
+        FileError { path: place.to_string_lossy().into_owned(), reason, errno: 0 }
     }
 }

@@ -3,31 +3,26 @@
 //! Only the command does this; a login writes nothing. What is written is decided elsewhere.
 
 use std::fmt;
-use std::fs::{File, Permissions, TryLockError};
-use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fidokey_core::credential::Uid;
-use fidokey_core::ports::{Fault, FileError};
+use fidokey_core::ports::{Fault, FileError, TextFile};
 use fidokey_core::record::{Misfit, Record};
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, renameat};
-use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use nix::fcntl::OFlag;
+use nix::unistd::fsync;
 
-use crate::clock;
 use crate::descriptors::{create_at, open_at};
-use crate::files::{Places, record_name};
+use crate::files::{Places, account_file};
+use crate::lock::{LockError, lock};
+use crate::replace::Replacement;
 use crate::walk::failed;
 
 /// What writers lock. Not the directory: everybody may open that, and so lock it for ever.
 const LOCK: &str = ".lock";
 /// How long to wait for another writer, who needs milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long to wait before the lock is tried again.
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// Why there is no lock on the records, or why a record was not written. The old one is as it was.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -66,7 +61,7 @@ pub struct LockedRecords<'p> {
     places: &'p Places,
     users: OwnedFd,
     // Closing it gives the lock up.
-    _lock: File,
+    _lock: OwnedFd,
 }
 
 impl Places {
@@ -80,7 +75,7 @@ impl Places {
         // The checked directory again, as one that can be synchronised.
         let users = open_at(&searchable, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY)
             .map_err(|errno| failed(&place, errno))?;
-        let lock = lock(self, &users, &place.join(LOCK))?;
+        let lock = lock_file(self, &users, &place.join(LOCK))?;
         Ok(LockedRecords { places: self, users, _lock: lock })
     }
 }
@@ -90,7 +85,7 @@ impl LockedRecords<'_> {
     ///
     /// # Errors
     /// As there.
-    pub fn read(&self, uid: Uid) -> Result<Option<Vec<u8>>, FileError> {
+    pub fn read(&self, uid: Uid) -> Result<Option<TextFile>, FileError> {
         self.places.record_in(&self.users, uid)
     }
 
@@ -103,63 +98,32 @@ impl LockedRecords<'_> {
         let text = record.to_toml();
         // What would not be read again is not written: it would lock the account out.
         Record::parse(text.as_bytes()).map_err(WriteError::Misfit)?;
-        let name = record_name(record.uid);
+        let name = account_file(record.uid);
         let temporary = PathBuf::from(format!(".{}.{}.new", name.display(), std::process::id()));
+        // Screen lockers, which run as the user, read it.
+        let replacement =
+            Replacement { directory: &self.users, temporary: &temporary, name: &name, mode: 0o644 };
         let place = self.places.beneath(&self.places.users).join(&name);
-        let written = self.replace(&temporary, &name, text.as_bytes());
-        if written.is_err() {
-            // Where it cannot be removed either, it does no harm: no reader looks for that name.
-            let _ = unlinkat(&self.users, &temporary, UnlinkatFlags::NoRemoveDir);
-        }
-        written.map_err(|errno| WriteError::File(failed(&place, errno)))
-    }
-
-    /// The steps of it. A crash between two of them leaves the old record and at most a temporary file.
-    fn replace(&self, temporary: &Path, name: &Path, text: &[u8]) -> Result<(), Errno> {
-        // What a crashed writer with the number of this process has left behind.
-        match unlinkat(&self.users, temporary, UnlinkatFlags::NoRemoveDir) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(errno),
-        }
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
-        let mut file = File::from(create_at(&self.users, temporary, flags)?);
-        file.write_all(text).map_err(number)?;
-        // Whatever the umask is: screen lockers, which run as the user, read it.
-        file.set_permissions(Permissions::from_mode(0o644)).map_err(number)?;
-        file.sync_all().map_err(number)?;
-        renameat(&self.users, temporary, &self.users, name)?;
-        fsync(&self.users)
+        replacement
+            .write(text.as_str())
+            .and_then(|()| fsync(&self.users))
+            .map_err(|errno| WriteError::File(failed(&place, errno)))
     }
 }
 
 /// Opens and locks the lock file, which is made where it is absent and is never removed.
-fn lock(places: &Places, users: &OwnedFd, place: &Path) -> Result<File, WriteError> {
+fn lock_file(places: &Places, users: &OwnedFd, place: &Path) -> Result<OwnedFd, WriteError> {
     let flags =
         OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let open = create_at(users, LOCK, flags).map_err(|errno| failed(place, errno))?;
-    let file = File::from(open);
-    let until = clock::now().map_err(WriteError::Fault)?.after(PATIENCE);
-    loop {
-        match file.try_lock() {
-            Ok(()) => break,
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(failed(place, number(error)).into()),
-        }
-        if clock::now().map_err(WriteError::Fault)? >= until {
-            return Err(WriteError::Locked);
-        }
-        #[expect(clippy::disallowed_methods, reason = "no event tells that a lock is free again")]
-        std::thread::sleep(PAUSE);
-    }
+    lock(&open, PATIENCE).map_err(|refused| match refused {
+        LockError::Fault(fault) => WriteError::Fault(fault),
+        LockError::Held => WriteError::Locked,
+        LockError::Refused(errno) => failed(place, errno).into(),
+    })?;
     // After locking: a file that was removed meanwhile has no name any more, and locks nobody out.
-    let open = OwnedFd::from(file);
     places.check_file(place, &open)?;
-    Ok(File::from(open))
-}
-
-/// The error number of what the standard library did.
-fn number(error: io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+    Ok(open)
 }
 
 #[cfg(test)]
@@ -212,8 +176,8 @@ added_by = "root"
     }
 
     fn names(places: &Places) -> Vec<String> {
-        let text = places.read_record(1000).unwrap().unwrap();
-        let record = Record::parse(&text).unwrap();
+        let file = places.read_record(1000).unwrap().unwrap();
+        let record = Record::parse(&file.text).unwrap();
         record.credentials.iter().map(|credential| credential.name.to_string()).collect()
     }
 
@@ -298,8 +262,8 @@ added_by = "root"
             let records = places.lock_records().unwrap();
             let known = records.read(1000).unwrap();
             let mut new = record(&[]);
-            if let Some(text) = known {
-                new = Record::parse(&text).unwrap();
+            if let Some(file) = known {
+                new = Record::parse(&file.text).unwrap();
             }
             // Whoever reads before the other writes would now lose the other's key.
             std::thread::yield_now();

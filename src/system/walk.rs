@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
 
 use fidokey_core::credential::Uid;
-use fidokey_core::ports::FileError;
+use fidokey_core::ports::{FileError, TextFile};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
@@ -27,8 +27,8 @@ pub(crate) struct Walk<'p> {
 
 impl Walk<'_> {
     /// Opens the directory at `path`; every directory from the root to it is checked. `None` when one of them
-    /// is absent from the one before it.
-    pub(crate) fn directory(&self, path: &Path) -> Result<Option<OwnedFd>, FileError> {
+    /// is absent from the one before it. `last` says what the last one has to be.
+    pub(crate) fn directory(&self, path: &Path, last: Kind) -> Result<Option<OwnedFd>, FileError> {
         // O_PATH and not O_RDONLY: searching a directory is enough for a screen locker, which runs as the user.
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
         let mut place = self.root.to_owned();
@@ -50,6 +50,7 @@ impl Walk<'_> {
             open = next.map_err(|errno| failed(&place, errno))?;
             self.check(&place, &open, Kind::Directory)?;
         }
+        self.check(&place, &open, last)?;
         Ok(Some(open))
     }
 
@@ -59,7 +60,8 @@ impl Walk<'_> {
         directory: &OwnedFd,
         place: &Path,
         name: &Path,
-    ) -> Result<Option<Vec<u8>>, FileError> {
+        kind: Kind,
+    ) -> Result<Option<TextFile>, FileError> {
         // O_NONBLOCK: a FIFO must not hold the login. O_NOCTTY: a terminal must not become the program's.
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
         let open = match open_at(directory, name, flags) {
@@ -68,7 +70,7 @@ impl Walk<'_> {
             }
             other => other.map_err(|errno| failed(place, errno))?,
         };
-        let stat = self.check(place, &open, Kind::File)?;
+        let stat = self.check(place, &open, kind)?;
         let Ok(size) = usize::try_from(stat.st_size) else {
             return Err(error(place, "too_large", Errno::EFBIG));
         };
@@ -84,7 +86,7 @@ impl Walk<'_> {
             return Err(refused(place, "changed"));
         }
         text.truncate(size);
-        Ok(Some(text))
+        Ok(Some(TextFile { path: place.to_string_lossy().into_owned(), text }))
     }
 
     /// Checks what is open at `place`: its kind, its owner, and that nobody else may write to it.
@@ -98,21 +100,21 @@ impl Walk<'_> {
         kind: Kind,
     ) -> Result<FileStat, FileError> {
         let stat = fstat(open).map_err(|errno| failed(place, errno))?;
-        match (stat.st_mode & libc::S_IFMT, kind) {
-            (libc::S_IFDIR, Kind::Directory) | (libc::S_IFREG, Kind::File) => {}
+        match (stat.st_mode & libc::S_IFMT, kind.is_directory()) {
+            (libc::S_IFDIR, true) | (libc::S_IFREG, false) => {}
             (libc::S_IFLNK, _) => return Err(error(place, "symlink", Errno::ELOOP)),
-            (_, Kind::Directory) => return Err(error(place, "not_a_directory", Errno::ENOTDIR)),
-            (_, Kind::File) => return Err(refused(place, "not_a_file")),
+            (_, true) => return Err(error(place, "not_a_directory", Errno::ENOTDIR)),
+            (_, false) => return Err(refused(place, "not_a_file")),
         }
         if stat.st_uid != 0 && stat.st_uid != self.owner {
             return Err(refused(place, "owner"));
         }
-        if stat.st_mode & (libc::S_IWGRP | libc::S_IWOTH) != 0 {
+        if stat.st_mode & kind.forbidden() != 0 {
             return Err(refused(place, "mode"));
         }
         // Another name of the same file may be in a directory where others write. None at all is a file that was
         // replaced since it was opened, which is how records are written.
-        if kind == Kind::File && stat.st_nlink > 1 {
+        if !kind.is_directory() && stat.st_nlink > 1 {
             return Err(refused(place, "hard_link"));
         }
         Ok(stat)
@@ -122,8 +124,28 @@ impl Walk<'_> {
 /// What has to be at the end of a step.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Kind {
+    /// Nobody else may write to it.
     Directory,
+    /// Nobody else may write to it.
     File,
+    /// Nobody else may do anything with it.
+    PrivateDirectory,
+    /// Nobody else may do anything with it.
+    PrivateFile,
+}
+
+impl Kind {
+    const fn is_directory(self) -> bool {
+        matches!(self, Self::Directory | Self::PrivateDirectory)
+    }
+
+    /// The bits that its mode must not have.
+    const fn forbidden(self) -> libc::mode_t {
+        match self {
+            Self::Directory | Self::File => libc::S_IWGRP | libc::S_IWOTH,
+            Self::PrivateDirectory | Self::PrivateFile => libc::S_IRWXG | libc::S_IRWXO,
+        }
+    }
 }
 
 /// Whether a directory in which nothing was found is still one: a removed directory is empty, and what is

@@ -3,6 +3,7 @@
 mod assertions;
 mod challenges;
 mod commands;
+mod counters;
 mod emulated_key;
 mod hostile;
 mod policy;

@@ -43,7 +43,10 @@ fn given_an_unknown_key_in_the_policy_then_service_err_and_the_log_has_the_place
     let text = "schema = 1\n[default]\nmode = \"second-factor\"\nnouserok = true\n";
     let (code, host) = decided(config(text), &[]);
     assert_eq!(code, 3);
-    log_has(&host, &["reason=config", "line 4", "nouserok"]);
+    log_has(
+        &host,
+        &["reason=config", "file=/etc/fidokey/config.toml line=4 column=1 setting=nouserok"],
+    );
     assert_eq!(host.logged[0].0, Severity::Error);
 }
 
@@ -59,7 +62,7 @@ fn given_an_unknown_key_in_the_record_then_denied_and_the_log_has_the_place() {
         &[],
     );
     assert_eq!(code, 7);
-    log_has(&host, &["reason=record", "uid 1000", "line ", "uv"]);
+    log_has(&host, &["reason=record", "file=/etc/fidokey/users/1000.toml line=", " setting=uv "]);
 }
 
 /// BAR K2.
@@ -67,7 +70,7 @@ fn given_an_unknown_key_in_the_record_then_denied_and_the_log_has_the_place() {
 fn given_an_unknown_argument_then_service_err_and_the_log_names_it() {
     let (code, host) = decided(|_, _| {}, &[b"touch=5s", b"nouserokk"]);
     assert_eq!(code, 3);
-    log_has(&host, &["reason=config", "2", "nouserokk"]);
+    log_has(&host, &["reason=config", "argument=2 setting=nouserokk detail=\"unknown argument\""]);
     for argument in
         [&b"debug=1"[..], b"touch=forever", b"mode=\xff", b"=", b"", b"mode=alternative"]
     {
@@ -80,11 +83,11 @@ fn given_files_that_cannot_be_trusted_then_denied_and_the_log_says_why() {
     let error = || FileError { path: "/etc/fidokey/x".to_owned(), reason: "symlink", errno: 40 };
     let (code, host) = decided(|machine, _| machine.config = Err(error()), &[]);
     assert_eq!(code, 3);
-    log_has(&host, &["reason=config", "/etc/fidokey/x: symlink"]);
+    log_has(&host, &["reason=config", "file=/etc/fidokey/x problem=symlink errno=40"]);
     let (code, host) =
         decided(|machine, _| machine.records = BTreeMap::from([(1000, Err(error()))]), &[]);
     assert_eq!(code, 7);
-    log_has(&host, &["reason=record", "symlink"]);
+    log_has(&host, &["reason=record", "problem=symlink"]);
 }
 
 /// Another account's record under this number: after a user was deleted and the number given away.
@@ -99,7 +102,7 @@ fn given_a_record_of_another_name_then_denied_and_not_skipped() {
         &[],
     );
     assert_eq!(code, 7);
-    log_has(&host, &["reason=record", "user=bob", "another account"]);
+    log_has(&host, &["reason=record", "user=bob", "users/1001.toml problem=other_account"]);
 }
 
 #[test]

@@ -8,9 +8,10 @@ use fidokey_core::policy::Mode;
 use fidokey_core::ports::Fault;
 use fidokey_core::verdict::{Answer, Reason, Verdict};
 
-const REASONS: [Reason; 17] = [
+const REASONS: [Reason; 18] = [
     Reason::Config,
     Reason::Conversation,
+    Reason::CounterRegression,
     Reason::Declined,
     Reason::Fault(Fault { call: "x", errno: 5 }),
     Reason::KeyBusy,
@@ -33,21 +34,22 @@ fn place(reason: Reason) -> usize {
     match reason {
         Reason::Config => 0,
         Reason::Conversation => 1,
-        Reason::Declined => 2,
-        Reason::Fault(_) => 3,
-        Reason::KeyBusy => 4,
-        Reason::KeyFailed => 5,
-        Reason::KeyInaccessible => 6,
-        Reason::NoKey => 7,
-        Reason::NotEnrolled => 8,
-        Reason::NotRegistered => 9,
-        Reason::Record => 10,
-        Reason::Remote => 11,
-        Reason::Rejected(_) => 12,
-        Reason::TouchTimeout => 13,
-        Reason::UserChanged => 14,
-        Reason::UserUnknown => 15,
-        Reason::VerificationUnavailable => 16,
+        Reason::CounterRegression => 2,
+        Reason::Declined => 3,
+        Reason::Fault(_) => 4,
+        Reason::KeyBusy => 5,
+        Reason::KeyFailed => 6,
+        Reason::KeyInaccessible => 7,
+        Reason::NoKey => 8,
+        Reason::NotEnrolled => 9,
+        Reason::NotRegistered => 10,
+        Reason::Record => 11,
+        Reason::Remote => 12,
+        Reason::Rejected(_) => 13,
+        Reason::TouchTimeout => 14,
+        Reason::UserChanged => 15,
+        Reason::UserUnknown => 16,
+        Reason::VerificationUnavailable => 17,
     }
 }
 
@@ -74,6 +76,7 @@ fn given_the_table_of_the_manual_then_the_codes_are_these() {
         (Reason::KeyBusy, 7, 9),
         (Reason::Rejected(Rejected::UserPresence), 7, 7),
         (Reason::NotEnrolled, 7, 7),
+        (Reason::CounterRegression, 7, 7),
         (Reason::Record, 7, 9),
         (Reason::KeyInaccessible, 7, 9),
         (Reason::Remote, 6, 9),

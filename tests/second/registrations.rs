@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fidokey_core::credential::{Algorithm, CounterPolicy, Credential, KeyName, RpId, Verification};
+use fidokey_core::credential::{Algorithm, Credential, KeyName, RpId, Verification};
 use fidokey_core::ctap::cbor::{self, Value};
 use fidokey_core::ctap::ctap2::{self, NewCredential};
 use fidokey_core::enroll::EnrollError;
@@ -36,7 +36,7 @@ fn given_the_key_then_it_is_registered_with_four_commands_and_two_touches() {
     );
     assert_eq!(credential.aaguid, Some(*b"AAGUID0123456789"));
     assert_eq!(credential.backup_eligible, Some(false));
-    assert_eq!(credential.counter, CounterPolicy::Deny);
+    assert_eq!(credential.counter, None);
 }
 
 #[test]

@@ -11,11 +11,12 @@ use std::cell::Cell;
 use std::ffi::CStr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use fidokey_core::credential::{AccountName, Uid};
 use fidokey_core::ports::{
     Account, ConversationError, Fault, FileError, Gone, Hedge, Host, KeyEvent, KeyId, Keys,
-    Machine, Moment, OpenError, Origin, Report, Severity, UserError,
+    Machine, Moment, OpenError, Origin, Report, Severity, TextFile, UserError,
 };
 use fidokey_core::verdict::Answer;
 use fidokey_system::files::Places;
@@ -79,11 +80,20 @@ impl<M: Machine> Machine for FailPoints<'_, M> {
     fn account(&mut self, name: &AccountName) -> Result<Option<Account>, Fault> {
         self.call().account(name)
     }
-    fn config(&mut self) -> Result<Option<Vec<u8>>, FileError> {
+    fn config(&mut self) -> Result<Option<TextFile>, FileError> {
         self.call().config()
     }
-    fn record(&mut self, uid: Uid) -> Result<Option<Vec<u8>>, FileError> {
+    fn record(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError> {
         self.call().record(uid)
+    }
+    fn state(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError> {
+        self.call().state(uid)
+    }
+    fn write_state(&mut self, uid: Uid, text: &str) -> Result<(), FileError> {
+        self.call().write_state(uid, text)
+    }
+    fn since_1970(&mut self) -> Option<Duration> {
+        self.call().since_1970()
     }
 }
 
@@ -99,6 +109,9 @@ impl<H: Host> Host for FailPoints<'_, H> {
     }
     fn show(&mut self, text: &str) -> Result<(), ConversationError> {
         self.call().show(text)
+    }
+    fn delay_failure(&mut self) {
+        self.call().delay_failure();
     }
     fn log(&mut self, severity: Severity, line: &str) {
         self.call().log(severity, line);

@@ -1,7 +1,7 @@
 //! One key being asked: the requests of either generation, the cue, and the verification of what it signs.
 
-use super::{Answered, Question};
-use crate::assertion::{self, Challenge};
+use super::{Answered, Conclude, Question};
+use crate::assertion::{self, Challenge, Verified};
 use crate::credential::{Credential, Protocol, RpId, is_unprintable};
 use crate::ctap::client::{Client, KeyError, Limits};
 use crate::ctap::ctap2::{self, Status};
@@ -55,36 +55,31 @@ impl From<KeyError> for Miss {
     }
 }
 
-/// Opens `key` and asks it, in the cheapest way that the credentials and the key's generation allow. `sole` says
-/// that no other key is plugged in.
+/// A key whose turn it is.
+#[derive(Clone, Copy)]
+pub(super) struct Turn<'a> {
+    pub(super) question: &'a Question<'a>,
+    pub(super) key: KeyId,
+    /// No other key is plugged in.
+    pub(super) sole: bool,
+    pub(super) end: Moment,
+}
+
+/// Opens the key and asks it; what it signed is concluded before the key is closed, and its lock given up.
 pub(super) fn try_key<M: Machine, H: Host, K: Keys>(
     machine: &mut M,
     host: &mut H,
     keys: &mut K,
-    question: &Question<'_>,
-    key: KeyId,
-    sole: bool,
-    end: Moment,
-) -> Result<Answered, Miss> {
+    turn: Turn<'_>,
+    conclude: &mut Conclude<'_, M, H>,
+) -> Result<Verified, Miss> {
+    let Turn { question, key, sole, end } = turn;
     let mut nonce = [0; 8];
     machine.fill_random(&mut nonce)?;
     let mut client = Client::open(keys, key, u64::from_be_bytes(nonce), end)?;
-    let ctap2 = client.speaks_ctap2();
     let mut attempt = Attempt { machine, host, question, client: &mut client, end, cued: false };
-    if !ctap2 {
-        return attempt.first_generation().map_err(Miss::from);
-    }
-
-    let groups = by_rp_id(question.credentials);
-    if let ([(rp_id, credentials)], true) = (&groups[..], sole)
-        && Limits::UNASKED.fit(rp_id, credentials)
-    {
-        match attempt.touch(rp_id, credentials) {
-            Err(Attempted::Error(error)) if error.may_mean_list_too_long() => {}
-            other => return other.map_err(Miss::from),
-        }
-    }
-    attempt.search(&groups)
+    let answered = attempt.ask(sole)?;
+    conclude(attempt.machine, attempt.host, answered).map_err(Miss::End)
 }
 
 /// The credentials by relying party, in the order of the record.
@@ -131,6 +126,23 @@ struct Attempt<'a, 'k, M: Machine, H: Host, K: Keys> {
 }
 
 impl<M: Machine, H: Host, K: Keys> Attempt<'_, '_, M, H, K> {
+    /// Asks the key in the cheapest way that the credentials and its generation allow.
+    fn ask(&mut self, sole: bool) -> Result<Answered, Miss> {
+        if !self.client.speaks_ctap2() {
+            return self.first_generation().map_err(Miss::from);
+        }
+        let groups = by_rp_id(self.question.credentials);
+        if let ([(rp_id, credentials)], true) = (&groups[..], sole)
+            && Limits::UNASKED.fit(rp_id, credentials)
+        {
+            match self.touch(rp_id, credentials) {
+                Err(Attempted::Error(error)) if error.may_mean_list_too_long() => {}
+                other => return other.map_err(Miss::from),
+            }
+        }
+        self.search(&groups)
+    }
+
     /// Asks the key silently for its credential, then for the touch. Only here is the key asked what it
     /// takes, and only where the answer changes what is sent.
     fn search(&mut self, groups: &[(&RpId, Vec<&Credential>)]) -> Result<Answered, Miss> {

@@ -93,14 +93,17 @@ fn given_no_mode_anywhere_then_there_are_no_settings() {
         (Some("schema = 1"), "sudo"),
         (Some("schema = 1\n[service.su]\nmode = \"second-factor\""), "sudo"),
     ] {
-        assert!(matches!(settings(text, service, &[]), Err(ConfigError::Incomplete(_))));
+        assert!(matches!(settings(text, service, &[]), Err(ConfigError::Incomplete { .. })));
     }
 }
 
 #[test]
 fn given_an_alternative_to_the_password_by_touch_alone_then_it_must_be_said_for_that_service() {
     let alternative = "schema = 1\n[service.sudo]\nmode = \"alternative\"\n";
-    assert!(matches!(settings(Some(alternative), "sudo", &[]), Err(ConfigError::Incomplete(_))));
+    assert!(matches!(
+        settings(Some(alternative), "sudo", &[]),
+        Err(ConfigError::Incomplete { .. })
+    ));
     assert!(settings(None, "sudo", &["mode=alternative"]).is_err());
     assert!(settings(None, "sudo", &["mode=alternative", "touch_only_alternative=false"]).is_err());
     // Said for su is not said for sudo.

@@ -2,7 +2,7 @@
 
 use super::{CUE, CUE_TO_PROVE, EnrollError, Enrollment, login_challenge, random32, show};
 use crate::assertion::{self, Rejected};
-use crate::credential::{CounterPolicy, Credential, Protocol, Verification};
+use crate::credential::{Credential, Protocol, Verification};
 use crate::ctap::client::{Client, Limits};
 use crate::ctap::ctap2::{self, NewCredential};
 use crate::ports::{Host, Keys, Machine, Moment};
@@ -75,7 +75,7 @@ pub(super) fn make<M: Machine, H: Host, K: Keys>(
         verification: Verification::None,
         user_handle: Some(user_handle.to_vec()),
         backup_eligible: Some(registered.backup_eligible),
-        counter: CounterPolicy::Deny,
+        counter: None,
         aaguid: Some(registered.aaguid),
         added: enrollment.added.to_owned(),
         added_by: enrollment.added_by.to_owned(),

@@ -2,9 +2,7 @@
 
 use super::{CUE, CUE_TO_PROVE, EnrollError, Enrollment, login_challenge, random32, show};
 use crate::assertion::{self, PublicKey, Rejected};
-use crate::credential::{
-    Algorithm, CounterPolicy, Credential, CredentialId, Protocol, Verification,
-};
+use crate::credential::{Algorithm, Credential, CredentialId, Protocol, Verification};
 use crate::ctap::client::Client;
 use crate::ctap::u2f::{self, Control};
 use crate::ports::{Host, Keys, Machine, Moment};
@@ -52,7 +50,7 @@ pub(super) fn make<M: Machine, H: Host, K: Keys>(
         // This generation has no user handles, no backup flags and no model numbers.
         user_handle: None,
         backup_eligible: None,
-        counter: CounterPolicy::Deny,
+        counter: None,
         aaguid: None,
         added: enrollment.added.to_owned(),
         added_by: enrollment.added_by.to_owned(),

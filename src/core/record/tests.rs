@@ -3,6 +3,7 @@
 use p256::ecdsa::SigningKey;
 
 use super::*;
+use crate::credential::{CounterPolicy, Verification};
 
 /// What no message may ever contain.
 const SECRET: &str = "hunter2";
@@ -22,7 +23,7 @@ fn credential(seed: u8) -> Credential {
         verification: Verification::Required,
         user_handle: Some(vec![seed; 32]),
         backup_eligible: Some(false),
-        counter: CounterPolicy::Deny,
+        counter: Some(CounterPolicy::Deny),
         aaguid: Some([seed; 16]),
         added: "2026-11-23T10:00:00Z".to_owned(),
         added_by: "root".to_owned(),
@@ -67,7 +68,7 @@ fn a_written_record_reads_as_the_same_record() {
     odd.credentials[1].backup_eligible = None;
     odd.credentials[1].aaguid = None;
     odd.credentials[1].verification = Verification::None;
-    odd.credentials[2].counter = CounterPolicy::Warn;
+    odd.credentials[2].counter = Some(CounterPolicy::Warn);
     odd.credentials[2].backup_eligible = Some(true);
     odd.credentials[2].id = CredentialId::new(&[0xff; 1023]).expect("an id");
     for record in [record(1), record(64), odd] {
@@ -145,7 +146,7 @@ fn given_a_record_without_a_required_key_then_it_is_refused_and_never_the_weaker
     );
     // An absent counter is the stricter of the two.
     let read = Record::parse(with("counter = \"deny\"\n", "").as_bytes()).expect("optional");
-    assert_eq!(read.credentials[0].counter, CounterPolicy::Deny);
+    assert_eq!(read.credentials[0].counter, None);
 }
 
 // K3, C14, C15

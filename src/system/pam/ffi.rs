@@ -1,6 +1,6 @@
 //! What of libpam the bindings do not offer, as `security/_pam_types.h` and `pam_ext.h` declare it.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_void};
 
 use ::pam::module::PamHandle;
 
@@ -49,6 +49,8 @@ unsafe extern "C" {
         item: c_int,
         value: *mut *const c_void,
     ) -> c_int;
+
+    pub(super) fn pam_fail_delay(handle: *mut PamHandle, microseconds: c_uint) -> c_int;
 
     pub(super) fn pam_syslog(handle: *const PamHandle, priority: c_int, format: *const c_char, ...);
 }

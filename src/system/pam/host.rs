@@ -1,15 +1,17 @@
 //! The program that asked for the login, through its handle.
 
-use std::ffi::{CStr, CString, c_int};
+use std::ffi::{CStr, c_uint};
 
 use ::pam::constants::PamResultCode;
 use ::pam::items::{Item, RHost, RUser, Service, Tty, User};
 use ::pam::module::PamHandle;
 use fidokey_core::ports::{ConversationError, Host, Origin, Severity, UserError};
-use nix::libc;
 
-use super::conversation;
-use super::ffi::pam_syslog;
+use super::ffi::pam_fail_delay;
+use super::{conversation, log};
+
+/// How long libpam is asked to hold back a failure, as pam_unix(8) asks; it adds or takes up to half of it.
+const FAIL_DELAY_MICROSECONDS: c_uint = 2_000_000;
 
 /// The program behind a PAM handle.
 pub struct PamHost<'h> {
@@ -67,24 +69,14 @@ impl Host for PamHost<'_> {
         conversation::show(self.handle, text)
     }
 
-    fn log(&mut self, severity: Severity, line: &str) {
-        let Ok(line) = CString::new(line.replace('\0', " ")) else {
-            return;
-        };
-        let format = c"%s";
-        // SAFETY: the handle is libpam's; the format wants one string, and both strings end in NUL.
-        unsafe { pam_syslog(self.handle, priority(severity), format.as_ptr(), line.as_ptr()) };
+    fn delay_failure(&mut self) {
+        // SAFETY: the handle is libpam's.
+        // A host that wants no delays is not one to argue with.
+        let _ = unsafe { pam_fail_delay(self.handle, FAIL_DELAY_MICROSECONDS) };
     }
-}
 
-/// The priority of syslog(3). The facility is libpam's to add: `LOG_AUTHPRIV`.
-const fn priority(severity: Severity) -> c_int {
-    match severity {
-        Severity::Alert => libc::LOG_ALERT,
-        Severity::Error => libc::LOG_ERR,
-        Severity::Info => libc::LOG_INFO,
-        Severity::Notice => libc::LOG_NOTICE,
-        Severity::Warning => libc::LOG_WARNING,
+    fn log(&mut self, severity: Severity, line: &str) {
+        log::log(self.handle, severity, line);
     }
 }
 
@@ -94,7 +86,7 @@ mod tests {
     use super::super::ffi::{Conversation, DONE};
     use super::*;
     use crate::scratch::scratch;
-    use std::ffi::{c_char, c_void};
+    use std::ffi::{CString, c_char, c_int, c_void};
     use std::fs;
     use std::os::unix::ffi::OsStrExt;
     use std::ptr;

@@ -3,6 +3,7 @@
 mod conversation;
 mod ffi;
 mod host;
+mod log;
 
 pub use ::pam::module::PamHandle;
 

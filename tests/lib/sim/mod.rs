@@ -10,7 +10,7 @@ pub mod softkey;
 pub mod u2f_key;
 pub mod world;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub struct SimKeys {
     /// How long every key takes to take a report that continues a message: the kernel waits for up to 5 seconds.
     pub send_takes: Duration,
     calls: u64,
+    /// Whether any key is open, for whoever wants to see it from elsewhere.
+    pub in_use: Rc<Cell<bool>>,
 }
 
 /// One thing that was done to a key.
@@ -78,6 +80,7 @@ impl Default for SimKeys {
             fault: None,
             send_takes: Duration::ZERO,
             calls: 0,
+            in_use: Rc::default(),
         }
     }
 }
@@ -240,6 +243,7 @@ impl Keys for SimKeys {
             Err(OpenError::Busy)
         } else {
             slot.open = true;
+            self.in_use.set(true);
             Ok(())
         };
         self.trace.push(Step::Open(key, result));
@@ -324,6 +328,7 @@ impl Keys for SimKeys {
 
     fn close(&mut self, key: KeyId) {
         self.slot(key).open = false;
+        self.in_use.set(self.slots.iter().any(|slot| slot.open));
         self.trace.push(Step::Close(key));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fidokey_core::assertion::PublicKey;
 use fidokey_core::credential::{
-    Algorithm, CounterPolicy, Credential, CredentialId, KeyName, Protocol, RpId, Verification,
+    Algorithm, Credential, CredentialId, KeyName, Protocol, RpId, Verification,
 };
 use fidokey_core::ctap::cbor::{self, Value, Writer};
 use p256::ecdsa::signature::Signer as _;
@@ -87,7 +87,7 @@ impl Secret {
             verification: Verification::None,
             user_handle: Some(vec![7; 32]),
             backup_eligible: Some(false),
-            counter: CounterPolicy::Deny,
+            counter: None,
             aaguid: Some([0; 16]),
             added: "2026-11-23T10:00:00Z".to_owned(),
             added_by: "root".to_owned(),
@@ -297,7 +297,9 @@ fn assertion(
     };
     let mut auth_data = Sha256::digest(rp_id).to_vec();
     auth_data.push(u8::from(!silent));
-    auth_data.extend_from_slice(&[0, 0, 0, 9]);
+    // It rises with every assertion, silent ones too, as those of keys do: 9 the first time.
+    let counter = u32::try_from(seen.borrow().hashes.len() + 8).unwrap();
+    auth_data.extend_from_slice(&counter.to_be_bytes());
     let mut draft = Draft {
         id: Some(secret.id.clone()),
         auth_data,

@@ -1,6 +1,8 @@
 //! A machine and a host that are tables, and a login on them in one call.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use fidokey_core::credential::{AccountName, Algorithm, Credential, KeyName, RpId, Uid};
@@ -8,7 +10,7 @@ use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
 use fidokey_core::login::login;
 use fidokey_core::ports::{
     Account, ConversationError, Fault, FileError, Hedge, Host, Keys, Machine, Origin, Severity,
-    UserError,
+    TextFile, UserError,
 };
 use fidokey_core::record::Record;
 
@@ -21,6 +23,20 @@ pub struct SimMachine {
     pub config: Result<Option<Vec<u8>>, FileError>,
     /// The records.
     pub records: BTreeMap<Uid, Result<Option<Vec<u8>>, FileError>>,
+    /// The states.
+    pub states: BTreeMap<Uid, Result<Option<Vec<u8>>, FileError>>,
+    /// Why a state cannot be written, where it cannot.
+    pub state_fails: Option<FileError>,
+    /// Set while a key is open; see [`super::SimKeys::in_use`].
+    pub key_in_use: Rc<Cell<bool>>,
+    /// For each time a state was read or written, whether a key was open.
+    pub key_was_in_use: Vec<bool>,
+    /// How often a state was read.
+    pub state_reads: u32,
+    /// How often one was to be written.
+    pub state_writes: u32,
+    /// What the wall clock shows.
+    pub since_1970: Option<Duration>,
     /// The randomness: a counter, or the same bytes for ever.
     pub constant_random: bool,
     /// The time since boot; one more at every look.
@@ -64,13 +80,39 @@ impl Machine for SimMachine {
         Ok(self.accounts.get(name.as_str()).cloned())
     }
 
-    fn config(&mut self) -> Result<Option<Vec<u8>>, FileError> {
-        self.config.clone()
+    fn config(&mut self) -> Result<Option<TextFile>, FileError> {
+        Ok(file("/etc/fidokey/config.toml".to_owned(), self.config.clone()?))
     }
 
-    fn record(&mut self, uid: Uid) -> Result<Option<Vec<u8>>, FileError> {
-        self.records.get(&uid).cloned().unwrap_or(Ok(None))
+    fn record(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError> {
+        let record = self.records.get(&uid).cloned().unwrap_or(Ok(None))?;
+        Ok(file(format!("/etc/fidokey/users/{uid}.toml"), record))
     }
+
+    fn state(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError> {
+        self.state_reads += 1;
+        self.key_was_in_use.push(self.key_in_use.get());
+        let state = self.states.get(&uid).cloned().unwrap_or(Ok(None))?;
+        Ok(file(format!("/var/lib/fidokey/{uid}.toml"), state))
+    }
+
+    fn write_state(&mut self, uid: Uid, text: &str) -> Result<(), FileError> {
+        self.state_writes += 1;
+        self.key_was_in_use.push(self.key_in_use.get());
+        if let Some(error) = &self.state_fails {
+            return Err(error.clone());
+        }
+        self.states.insert(uid, Ok(Some(text.as_bytes().to_vec())));
+        Ok(())
+    }
+
+    fn since_1970(&mut self) -> Option<Duration> {
+        self.since_1970
+    }
+}
+
+fn file(path: String, text: Option<Vec<u8>>) -> Option<TextFile> {
+    text.map(|text| TextFile { path, text })
 }
 
 /// A host that notes what it is told.
@@ -88,6 +130,8 @@ pub struct SimHost {
     pub shown: Vec<String>,
     /// What was logged.
     pub logged: Vec<(Severity, String)>,
+    /// How often it was asked to hold back a failure.
+    pub delays: u32,
 }
 
 impl Host for SimHost {
@@ -111,6 +155,10 @@ impl Host for SimHost {
         Ok(())
     }
 
+    fn delay_failure(&mut self) {
+        self.delays += 1;
+    }
+
     fn log(&mut self, severity: Severity, line: &str) {
         self.logged.push((severity, line.to_owned()));
     }
@@ -130,6 +178,14 @@ pub fn world(credentials: &[Credential], config: &str) -> (SimMachine, SimHost) 
         ]),
         config: Ok(Some(config.as_bytes().to_vec())),
         records: BTreeMap::from([(1000, Ok(Some(record.to_toml().into_bytes())))]),
+        states: BTreeMap::new(),
+        state_fails: None,
+        key_in_use: Rc::default(),
+        key_was_in_use: Vec::new(),
+        state_reads: 0,
+        state_writes: 0,
+        // 2026-11-23T10:00:42Z
+        since_1970: Some(Duration::from_secs(1_795_428_042)),
         constant_random: false,
         boottime_ns: 1_000_000,
         fault: None,
@@ -143,6 +199,7 @@ pub fn world(credentials: &[Credential], config: &str) -> (SimMachine, SimHost) 
         deaf_from: None,
         shown: Vec::new(),
         logged: Vec::new(),
+        delays: 0,
     };
     (machine, host)
 }
