@@ -117,7 +117,14 @@ impl LogLine {
                     value.len() == 8 && value.bytes().all(|b| b.is_ascii_hexdigit())
                 }),
                 "counter" => one_of(&["went_back"]),
-                "state" => one_of(&["malformed", "new", "not_root", "unsafe", "unwritten"]),
+                "state" => one_of(&[
+                    "malformed",
+                    "new",
+                    "not_root",
+                    "other_account",
+                    "unsafe",
+                    "unwritten",
+                ]),
                 "reason" | "call" | "problem" => value.is_some_and(|value| {
                     !value.is_empty()
                         && value
@@ -159,6 +166,9 @@ fn value(text: &str) -> Result<(Vec<u8>, &str), String> {
     while let Some((at, c)) = characters.next() {
         match c {
             '"' => return Ok((value, &quoted[at + 1..])),
+            '…' if !quoted[at..].starts_with("…\"") => {
+                return Err("cut in the middle".to_owned());
+            }
             '\\' => {
                 let escape = quoted.get(at + 1..at + 4).unwrap_or_default();
                 let digits = escape.strip_prefix('x').unwrap_or("?");
@@ -227,6 +237,7 @@ mod tests {
             " detail=\"\u{1b}\"",
             " detail=\"\u{202e}\"",
             " detail=ä",
+            " detail=\"a … b\"",
             " Detail=x",
             " colour=x",
             " detail=x detail=x",

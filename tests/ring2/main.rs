@@ -15,6 +15,8 @@ mod process;
 mod run;
 mod setcred;
 mod stage;
+mod state;
+mod state_calls;
 mod stepping;
 mod trace;
 mod unsafe_files;

@@ -52,6 +52,11 @@ impl Outcome {
         self.report.iter().filter_map(|line| logged(line)).map(|(_, line)| line).collect()
     }
 
+    /// The severity of the module's first line in the log, as syslog(3) counts.
+    pub(crate) fn severity(&self) -> u32 {
+        self.report.iter().find_map(|line| logged(line)).unwrap().0 & 7
+    }
+
     /// The only line of the module in the log.
     #[track_caller]
     pub(crate) fn log(&self) -> LogLine {
@@ -71,20 +76,9 @@ fn logged(line: &str) -> Option<(u32, LogLine)> {
         .any(|path| path.file_stem().is_some_and(|stem| stem == module));
     ours.then(|| {
         assert!(prefix.ends_with(":auth):"), "{line}");
-        let text = &translated(text);
         let parsed = LogLine::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
         (priority.parse().unwrap(), parsed)
     })
-}
-
-/// The fields of a refused file, from the text that they were until now.
-fn translated(text: &str) -> String {
-    let Some((before, detail)) = text.split_once(" detail=\"/") else { return text.to_owned() };
-    let (path, rest) = detail.trim_end_matches('"').split_once(": ").unwrap();
-    let (problem, errno) = rest.split_once(" (error ").unwrap_or((rest, ""));
-    let errno = errno.trim_end_matches(')');
-    let errno = if errno.is_empty() { String::new() } else { format!(" errno={errno}") };
-    format!("{before} file=/{path} problem={problem}{errno}")
 }
 
 /// LOG_AUTHPRIV, from which libpam makes the facility (syslog.h).
@@ -226,7 +220,7 @@ impl Application<'_> {
                 .env("FIDO_DEBUG", "1")
                 .env("RUST_LOG", "trace"),
         };
-        if nix::unistd::geteuid().is_root() {
+        if nix::unistd::geteuid().is_root() && !stage.as_owner {
             let uid = account().uid;
             command.uid(uid).gid(uid);
         }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub(crate) struct Stage {
     /// The client's end of the key, open in every child.
     pub(crate) key: Option<OwnedFd>,
     extra: Vec<String>,
+    /// Whether the application runs as whoever runs the tests: the owner of the files.
+    pub(crate) as_owner: bool,
 }
 
 impl Stage {
@@ -37,8 +40,11 @@ impl Stage {
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(directory.join("etc/fidokey/users")).unwrap();
         fs::create_dir_all(directory.join("pam.d")).unwrap();
+        let states = directory.join("var/lib/fidokey");
+        fs::create_dir_all(&states).unwrap();
+        fs::set_permissions(&states, fs::Permissions::from_mode(0o700)).unwrap();
         fs::write(directory.join("key"), "").unwrap();
-        let stage = Self { directory, key: None, extra: Vec::new() };
+        let stage = Self { directory, key: None, extra: Vec::new(), as_owner: false };
         stage.config(&format!("{SECOND_FACTOR}wait_for_key = \"1s\"\ntouch = \"1s\"\n"));
         stage
     }
@@ -100,6 +106,11 @@ impl Stage {
     /// The path of the account's record.
     pub(crate) fn record_path(&self) -> PathBuf {
         self.directory.join(format!("etc/fidokey/users/{}.toml", account().uid))
+    }
+
+    /// The path of the account's state.
+    pub(crate) fn state_path(&self) -> PathBuf {
+        self.directory.join(format!("var/lib/fidokey/{}.toml", account().uid))
     }
 
     /// Writes the account's record.
