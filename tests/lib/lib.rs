@@ -1,6 +1,7 @@
 //! What the rings of tests share. Nothing here is shipped.
 
 pub mod key;
+pub mod log;
 pub mod manuals;
 pub mod sim;
 pub mod socket_keys;

@@ -1,10 +1,13 @@
 //! Keys whose wires are sockets: the client's side of an emulated key in this or another process.
 
+use std::fs::File;
 use std::os::fd::{BorrowedFd, RawFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
 use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::time::{ClockId, clock_gettime};
@@ -12,19 +15,30 @@ use nix::time::{ClockId, clock_gettime};
 /// The keys at these descriptors, which whoever made them keeps open.
 pub struct SocketKeys {
     wires: Vec<Wire>,
+    lock: Option<PathBuf>,
 }
 
 struct Wire {
     fd: RawFd,
     open: bool,
     alive: bool,
+    /// As long as it is open, where there is a lock.
+    held: Option<Flock<File>>,
 }
 
 impl SocketKeys {
     /// The keys at these descriptors, in this order.
     pub fn new(fds: &[RawFd]) -> Self {
-        let wire = |&fd| Wire { fd, open: false, alive: true };
-        Self { wires: fds.iter().map(wire).collect() }
+        let wire = |&fd| Wire { fd, open: false, alive: true, held: None };
+        Self { wires: fds.iter().map(wire).collect(), lock: None }
+    }
+
+    /// Whoever opens a key holds the lock on this file meanwhile, as on a node of the kernel's: the wires
+    /// themselves are the same open file in every process that has inherited them.
+    #[must_use]
+    pub fn locked_by(mut self, path: Option<PathBuf>) -> Self {
+        self.lock = path;
+        self
     }
 
     fn wire(&mut self, key: KeyId) -> Option<&mut Wire> {
@@ -42,6 +56,7 @@ impl SocketKeys {
             _ => {
                 wire.alive = false;
                 wire.open = false;
+                wire.held = None;
                 Some(KeyEvent::Gone(key))
             }
         }
@@ -68,8 +83,17 @@ impl Keys for SocketKeys {
     }
 
     fn open(&mut self, key: KeyId) -> Result<(), OpenError> {
+        let lock = self.lock.clone();
         match self.wire(key) {
             Some(wire) if wire.alive => {
+                if let Some(path) = lock {
+                    let node = File::open(path).expect("the test has made it");
+                    match Flock::lock(node, FlockArg::LockExclusiveNonblock) {
+                        Ok(held) => wire.held = Some(held),
+                        Err((_, Errno::EWOULDBLOCK)) => return Err(OpenError::Busy),
+                        Err((_, errno)) => return Err(OpenError::Denied { errno: errno as i32 }),
+                    }
+                }
                 wire.open = true;
                 Ok(())
             }
@@ -118,6 +142,7 @@ impl Keys for SocketKeys {
     fn close(&mut self, key: KeyId) {
         if let Some(wire) = self.wire(key) {
             wire.open = false;
+            wire.held = None;
         }
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use fidokey_tests::key::{EmulatedKey, Touch};
 
-use crate::stage::{Outcome, Stage, commands};
+use crate::run::Outcome;
+use crate::stage::{Stage, commands};
 
 fn show(what: &str, outcome: &Outcome) {
     println!("\n{what}:");

@@ -55,6 +55,12 @@ fn given_a_panic_while_the_key_blinks_then_it_is_cancelled() {
         stage.arguments(&[&format!("virtual:panic={call}")]);
         let code = stage.run(&["authenticate"]).code("authenticate");
         assert!([7, 26].contains(&code));
+        // What was sent last may not have reached the key yet.
+        let mut patience = 100;
+        while handle.is_asking() && patience > 0 {
+            std::thread::sleep(Duration::from_millis(5));
+            patience -= 1;
+        }
         let commands = commands(&handle);
         if handle.is_asking() {
             assert!(!commands.contains(&"CANCEL".to_owned()), "call {call}: {commands:?}");

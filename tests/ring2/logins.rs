@@ -91,7 +91,8 @@ fn given_no_touch_then_denied_within_the_bound_and_the_key_is_usable_at_once() {
     assert_eq!(commands(&handle), ["INIT", "getAssertion", "CANCEL"]);
     assert!(!handle.is_asking());
     handle.set_touch(Touch::AtOnce);
-    assert_eq!(stage.run(&["authenticate"]).code("authenticate"), 0);
+    let outcome = stage.run(&["authenticate"]);
+    assert_eq!(outcome.code("authenticate"), 0, "{:?}", outcome.report);
 }
 
 #[test]
@@ -153,6 +154,32 @@ fn given_a_remote_host_then_denied_before_anything_blinks() {
         assert_eq!(outcome.shown(), ["Security key login is not allowed from a remote session."]);
     }
     assert!(commands(&handle).is_empty());
+}
+
+/// BAR G1: the fields of a granted login, what comes from outside escaped; every other run of this ring has its
+/// line read, too.
+#[test]
+fn given_a_granted_login_then_the_log_says_who_and_with_which_key() {
+    let (stage, _handle) = Stage::enrolled(&EmulatedKey::new(77));
+    let outcome = stage.run(&["item:3=pts/3\n x=\"y\"", "item:8=mallory", "authenticate"]);
+    let line = outcome.log();
+    for (key, value) in [
+        ("result", "granted"),
+        ("code", "0"),
+        ("reason", "verified"),
+        ("user", "nobody"),
+        ("ruser", "mallory"),
+        ("rhost", ""),
+        ("tty", "pts/3\n x=\"y\""),
+        ("service", "fidokey-test"),
+        ("key", "Blue key"),
+    ] {
+        assert_eq!(line.get(key), Some(value));
+    }
+    assert!(
+        outcome.report.iter().any(|line| line.starts_with("log 86 ")),
+        "LOG_AUTHPRIV, LOG_INFO"
+    );
 }
 
 /// The host means another user at the end than at the beginning.

@@ -1,12 +1,9 @@
 //! A directory with a PAM service, a policy and a record, and a program that logs in there.
 
 use std::fs;
-use std::io::Read as _;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -19,7 +16,6 @@ use fidokey_system::machine::System;
 use fidokey_tests::key::{EmulatedKey, KeyHandle, What};
 use fidokey_tests::sim::world::{SECOND_FACTOR, world};
 use fidokey_tests::socket_keys::SocketKeys;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 /// The account of every test: there on every system, and nobody's.
 pub(crate) const USER: &str = "nobody";
@@ -28,35 +24,10 @@ pub(crate) const USER: &str = "nobody";
 pub(crate) struct Stage {
     pub(crate) directory: PathBuf,
     /// The client's end of the key, open in every child.
-    key: Option<OwnedFd>,
+    pub(crate) key: Option<OwnedFd>,
     extra: Vec<String>,
-}
-
-/// What came of a run of the bare application.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    /// The lines of its report.
-    pub(crate) report: Vec<String>,
-}
-
-impl Outcome {
-    /// The code of the first `authenticate`, and so on.
-    #[track_caller]
-    pub(crate) fn code(&self, verb: &str) -> i32 {
-        let prefix = format!("{verb}=");
-        let code = self.report.iter().find_map(|line| line.strip_prefix(&prefix));
-        code.unwrap_or_else(|| panic!("no {verb} in {:?}", self.report)).parse().unwrap()
-    }
-
-    /// What the user was shown.
-    pub(crate) fn shown(&self) -> Vec<&str> {
-        let text = |line: &'_ String| line.starts_with("message");
-        self.report
-            .iter()
-            .filter(|line| text(line))
-            .map(|line| line.split_once("text=").unwrap().1)
-            .collect()
-    }
+    /// Whether the application runs as whoever runs the tests: the owner of the files.
+    pub(crate) as_owner: bool,
 }
 
 impl Stage {
@@ -69,7 +40,11 @@ impl Stage {
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(directory.join("etc/fidokey/users")).unwrap();
         fs::create_dir_all(directory.join("pam.d")).unwrap();
-        let stage = Self { directory, key: None, extra: Vec::new() };
+        let states = directory.join("var/lib/fidokey");
+        fs::create_dir_all(&states).unwrap();
+        fs::set_permissions(&states, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::write(directory.join("key"), "").unwrap();
+        let stage = Self { directory, key: None, extra: Vec::new(), as_owner: false };
         stage.config(&format!("{SECOND_FACTOR}wait_for_key = \"1s\"\ntouch = \"1s\"\n"));
         stage
     }
@@ -133,6 +108,11 @@ impl Stage {
         self.directory.join(format!("etc/fidokey/users/{}.toml", account().uid))
     }
 
+    /// The path of the account's state.
+    pub(crate) fn state_path(&self) -> PathBuf {
+        self.directory.join(format!("var/lib/fidokey/{}.toml", account().uid))
+    }
+
     /// Writes the account's record.
     pub(crate) fn record(&self, text: &str) {
         fs::write(self.record_path(), text).unwrap();
@@ -149,84 +129,10 @@ impl Stage {
         let mut line = format!("auth {control} {} ", module.display());
         line += &format!("virtual:root={} ", self.directory.display());
         if let Some(key) = &self.key {
-            line += &format!("virtual:key={} ", key.as_raw_fd());
+            let lock = self.directory.join("key");
+            line += &format!("virtual:key={} virtual:lock={} ", key.as_raw_fd(), lock.display());
         }
         line + &self.extra.join(" ")
-    }
-
-    /// Runs the application with the virtual module alone in the stack.
-    pub(crate) fn run(&self, words: &[&str]) -> Outcome {
-        self.run_stack(&[self.line("required")], words)
-    }
-
-    /// Runs the application with these lines as its stack.
-    pub(crate) fn run_stack(&self, lines: &[String], words: &[&str]) -> Outcome {
-        self.run_under(&[], lines, words)
-    }
-
-    /// The same, started by another program with these words before ours. Whatever is run here, the standard
-    /// streams stay untouched (BAR INV-6): that is asserted for every single run of this ring.
-    pub(crate) fn run_under(&self, before: &[&str], lines: &[String], words: &[&str]) -> Outcome {
-        let service = self.directory.join("pam.d/fidokey-test");
-        fs::write(&service, lines.join("\n") + "\n").unwrap();
-        let report = self.directory.join("report");
-        let _ = fs::remove_file(&report);
-        let host = env!("CARGO_BIN_EXE_pam-host");
-        let mut command = match before {
-            [] => Command::new(host),
-            [program, rest @ ..] => {
-                let mut command = Command::new(program);
-                command.args(rest).arg(host);
-                command
-            }
-        };
-        let (stdin, mut other_end) = UnixStream::pair().unwrap();
-        command
-            .arg(&report)
-            .arg(self.directory.join("pam.d"))
-            .args(["fidokey-test", USER])
-            .args(words)
-            .stdin(Stdio::from(OwnedFd::from(stdin)))
-            // Whatever the caller of sudo may have set.
-            .env("RUST_BACKTRACE", "full")
-            .env("FIDO_DEBUG", "1")
-            .env("RUST_LOG", "trace");
-        if nix::unistd::geteuid().is_root() {
-            // As an ordinary user, where the tests have the choice.
-            let uid = account().uid;
-            self.own(&report);
-            command.uid(uid).gid(uid);
-        }
-        if let Some(key) = &self.key {
-            // Left open in children.
-            fcntl(key.as_fd(), FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
-        }
-        let output = command.output().unwrap();
-        // The command holds the other stdin; without it reading would not end.
-        drop(command);
-        let mut written = Vec::new();
-        other_end.read_to_end(&mut written).unwrap();
-        let text = fs::read_to_string(&report).unwrap_or_default();
-        let streams = [&written, &output.stdout, &output.stderr]
-            .map(|stream| String::from_utf8_lossy(stream).into_owned());
-        assert_eq!(streams, ["", "", ""], "something was written; the report: {text}");
-        assert!(output.status.success(), "{}; the report: {text}", output.status);
-        Outcome { report: text.lines().map(str::to_owned).collect() }
-    }
-
-    /// A file that the application's user may write: for strace.
-    pub(crate) fn trace_file(&self) -> String {
-        let path = self.directory.join("trace");
-        self.own(&path);
-        path.to_str().unwrap().to_owned()
-    }
-
-    /// Makes an empty file that belongs to whoever the application runs as.
-    fn own(&self, path: &Path) {
-        fs::write(path, "").unwrap();
-        if nix::unistd::geteuid().is_root() {
-            nix::unistd::chown(path, Some(account().uid.into()), None).unwrap();
-        }
     }
 
     /// Another key instead of the one that is there.

@@ -2,7 +2,8 @@
 //! the files are beneath a directory of the test, and any call of a port can be made to panic.
 //!
 //! Its own arguments begin with `virtual:` and are taken away before the login sees the others:
-//! `virtual:root=DIR`, `virtual:key=FD` (no key where absent), `virtual:panic=N`.
+//! `virtual:root=DIR`, `virtual:key=FD` (no key where absent), `virtual:lock=FILE` (held while the key is open),
+//! `virtual:panic=N`.
 
 #![forbid(unsafe_code)]
 
@@ -45,7 +46,8 @@ fn authenticate(handle: &mut PamHandle, arguments: &[&CStr]) -> Answer {
     };
     let mut machine = FailPoints(System::new(Places { root, owner, ..Places::system() }), calls);
     let mut host = FailPoints(PamHost::new(handle), calls);
-    let mut keys = FailPoints(SocketKeys::new(key.as_slice()), calls);
+    let keys = SocketKeys::new(key.as_slice()).locked_by(value("lock=").map(PathBuf::from));
+    let mut keys = FailPoints(keys, calls);
     fidokey_core::login::login(&mut machine, &mut host, &mut keys, &arguments)
 }
 

@@ -1,0 +1,79 @@
+//! The conversation, in all the ways in which one can be.
+
+#![expect(unsafe_code, reason = "the conversation is C")]
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr::null_mut;
+
+use nix::libc;
+
+use crate::report::say;
+use crate::{PAM_USER, State, pam_set_item};
+
+#[repr(C)]
+pub(crate) struct Message {
+    style: c_int,
+    text: *const c_char,
+}
+
+#[repr(C)]
+pub(crate) struct Response {
+    reply: *mut c_char,
+    unused: c_int,
+}
+
+type Converse =
+    extern "C" fn(c_int, *const *const Message, *mut *mut Response, *mut c_void) -> c_int;
+
+/// What libpam calls, and with what.
+#[repr(C)]
+pub(crate) struct Conversation {
+    pub(crate) converse: Option<Converse>,
+    pub(crate) data: *mut c_void,
+}
+
+pub(crate) extern "C" fn converse(
+    count: c_int,
+    messages: *const *const Message,
+    responses: *mut *mut Response,
+    data: *mut c_void,
+) -> c_int {
+    // SAFETY: the pointer given at the start; main waits in libpam meanwhile.
+    let state = unsafe { &mut *data.cast::<State>() };
+    // SAFETY: libpam's modules hand on an array of at least one message.
+    let message = unsafe { &**messages };
+    // SAFETY: the text of a message is a C string.
+    let text = unsafe { CStr::from_ptr(message.text) }.to_string_lossy().into_owned();
+    let style = message.style;
+    say(&format!("message count={count} style={style} text={text}"));
+    // SAFETY: calloc has no preconditions.
+    let response: *mut Response = unsafe { libc::calloc(1, size_of::<Response>()) }.cast();
+    let reply = |bytes: &[u8]| {
+        // SAFETY: as many bytes as are written, and a NUL after them from calloc.
+        unsafe {
+            let reply: *mut u8 = libc::calloc(1, bytes.len() + 1).cast();
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), reply, bytes.len());
+            (*response).reply = reply.cast();
+        }
+    };
+    match state.kind.as_str() {
+        "error" => return 19,
+        "again" => return 30,
+        "null-array" => {
+            // SAFETY: the place for the answer is the module's.
+            unsafe { *responses = null_mut() };
+            return 0;
+        }
+        "huge" => reply(&vec![b'x'; 1 << 20]),
+        "binary" => reply(&[0xff, 0xfe, 0x80, 0x1b]),
+        "traitor" => {
+            // SAFETY: libpam copies the item.
+            unsafe { pam_set_item(state.handle, PAM_USER, c"root".as_ptr().cast()) };
+        }
+        "null-reply" | "good" => {}
+        kind => panic!("conv:{kind}?"),
+    }
+    // SAFETY: the place for the answer is the module's.
+    unsafe { *responses = response };
+    0
+}

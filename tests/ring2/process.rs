@@ -1,0 +1,146 @@
+//! The process that asked is nobody's but its own: what the module does to it, by its system calls and by what is
+//! left afterwards.
+
+use fidokey_tests::key::EmulatedKey;
+
+use crate::stage::{Stage, shipped_module};
+use crate::trace::Call;
+
+/// What no call of libpam may do in the program's name, whoever of its modules does it.
+const FORBIDDEN: [&str; 45] = [
+    "alarm",
+    "capset",
+    "chdir",
+    "chroot",
+    "clone",
+    "clone3",
+    "close_range",
+    "execve",
+    "execveat",
+    "fchdir",
+    "fork",
+    "keyctl",
+    "kill",
+    "mount",
+    "nanosleep",
+    "nice",
+    "pause",
+    "personality",
+    "prctl",
+    "ptrace",
+    "rt_sigaction",
+    "rt_sigqueueinfo",
+    "sched_setscheduler",
+    "seccomp",
+    "setfsgid",
+    "setfsuid",
+    "setgid",
+    "setgroups",
+    "setitimer",
+    "setns",
+    "setpgid",
+    "setpriority",
+    "setregid",
+    "setresgid",
+    "setresuid",
+    "setreuid",
+    "setrlimit",
+    "setsid",
+    "setuid",
+    "sigaltstack",
+    "tgkill",
+    "tkill",
+    "umask",
+    "unshare",
+    "vfork",
+];
+
+/// Asserts what is said about the calls of one login.
+fn assert_harmless(calls: &[Call]) {
+    let inside: Vec<_> = calls.iter().filter(|call| call.inside).collect();
+    assert!(inside.len() > 20, "{inside:?}");
+    for call in inside {
+        let (name, text) = (call.name.as_str(), call.text.as_str());
+        assert!(!FORBIDDEN.contains(&name), "{call:?}");
+        // A limit may be read, not set: the third argument is the new one.
+        if name == "prlimit64" {
+            assert_eq!(text.split(", ").nth(2), Some("NULL"), "{call:?}");
+        }
+        // The socket of the name service cache or of systemd, and libpam's to the audit log.
+        if name == "socket" {
+            assert!(text.starts_with("AF_UNIX") || text.contains("NETLINK_AUDIT"), "{call:?}");
+        }
+        if name == "connect" {
+            let local = ["/dev/log", "/var/run/nscd/socket", "/run/systemd/"];
+            assert!(local.iter().any(|path| text.contains(path)), "{call:?}");
+        }
+        // The audit log is told the terminal: libaudit asks whether there is one.
+        if name == "ioctl" {
+            assert!(text.contains(", TCGETS, "), "{call:?}");
+        }
+        if name == "fcntl" {
+            assert!(!["F_SETLK", "F_SETOWN", "F_SETSIG"].iter().any(|what| text.contains(what)));
+        }
+        // BAR INV-6, whatever is open there.
+        if ["pwrite64", "pwritev", "sendmsg", "sendto", "write", "writev"].contains(&name) {
+            let stream = ["0<", "1<", "2<"].iter().any(|number| text.starts_with(number));
+            assert!(!stream, "{call:?}");
+        }
+    }
+}
+
+/// BAR X7, INV-6, INV-7: in a login that is granted, one that is denied after a wait, one that panics at its
+/// beginning and one that panics while the key is armed, and in setcred after each.
+#[test]
+fn given_any_login_then_the_module_does_nothing_to_the_process() {
+    let (mut stage, key) = Stage::enrolled(&EmulatedKey::new(121));
+    let words = ["authenticate", "setcred:2"];
+    for (panic, code) in [("", 0), ("virtual:panic=9", 26), ("virtual:panic=30", 26)] {
+        stage.arguments(&[panic]);
+        let (outcome, calls) = stage.traced(&[], &words);
+        assert_eq!(outcome.code("authenticate"), code, "{panic}");
+        assert_harmless(&calls);
+    }
+    key.unplug();
+    stage.arguments(&[]);
+    let (outcome, calls) = stage.traced(&[], &words);
+    assert_eq!(outcome.code("authenticate"), 7);
+    assert_harmless(&calls);
+}
+
+/// BAR INV-5, X5: descriptors, and what the kernel and libc have about the process, after a login that is granted,
+/// denied or panics, as the module that is shipped and as the virtual one. The first login of a program is left
+/// out: the name service stays loaded after it.
+#[test]
+fn given_any_login_then_the_process_is_afterwards_as_before() {
+    let (mut stage, key) = Stage::enrolled(&EmulatedKey::new(122));
+    let words = [
+        "authenticate",
+        "descriptors",
+        "tidy",
+        "authenticate",
+        "descriptors",
+        "tidy",
+        "setcred:2",
+        "descriptors",
+        "tidy",
+    ];
+    let check = |stage: &Stage, code: i32, line: String| {
+        let outcome = stage.run_stack(&[line], &words);
+        assert_eq!(outcome.codes("authenticate"), [code; 2]);
+        for what in ["descriptors ", "tidy="] {
+            let seen: Vec<_> =
+                outcome.report.iter().filter(|line| line.starts_with(what)).collect();
+            assert!(seen.len() == 3 && seen[0].len() > 50);
+            assert_eq!((seen[0], seen[1]), (seen[1], seen[2]));
+        }
+    };
+    for (panic, code) in [("", 0), ("virtual:panic=9", 26), ("virtual:panic=30", 26)] {
+        stage.arguments(&[panic]);
+        check(&stage, code, stage.line("required"));
+    }
+    key.unplug();
+    stage.arguments(&[]);
+    check(&stage, 7, stage.line("required"));
+    check(&stage, 7, format!("auth required {} mode=second-factor", shipped_module().display()));
+}
