@@ -7,6 +7,7 @@ mod counters;
 mod documents;
 mod emulated_key;
 mod hostile;
+mod logs;
 mod policy;
 mod protocol;
 mod registrations;
