@@ -160,7 +160,6 @@ impl From<EnrollError> for Failure {
             | EnrollError::Full
             | EnrollError::NameTaken
             | EnrollError::PinNeeded
-            | EnrollError::SeveralKeys
             | EnrollError::Unfit(_)
             | EnrollError::Unproven(_)
             | EnrollError::Unsupported => Exit::No,

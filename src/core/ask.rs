@@ -1,24 +1,29 @@
 //! Finding a key that holds a credential of the account, and having it sign: the part of a login between
 //! the policy and the verifier.
 //!
-//! The cheapest way that the credentials allow: where one key is plugged in and its list of credentials is
-//! short, INIT and getAssertion, two commands. Otherwise the keys are first asked silently, so that only a
-//! key of this account ever blinks.
+//! All keys that are plugged in are asked at the same time, and those that come later join. Where one key is plugged
+//! in and its list of credentials is short that takes two commands, INIT and getAssertion. Otherwise the keys are
+//! first asked silently, so that only keys of this account ever blink. The first valid touch is the login; the other
+//! keys are cancelled.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
-use attempt::{Miss, Turn, show, try_key};
+use attempt::{Miss, attempt};
 
 use crate::assertion::{Subject, Verified};
 use crate::credential::{Credential, Verification};
-use crate::ports::{Host, KeyId, Keys, Machine};
+use crate::ctap::bus::{Bus, Happened};
+use crate::ports::{Host, KeyId, Keys, Machine, Moment};
+use crate::race::Race;
+use crate::stage::Stage;
 use crate::verdict::Reason;
 
 mod attempt;
 
 /// The longest that a login waits, whatever keys and neighbours do.
 pub const BUDGET: Duration = Duration::from_secs(45);
-/// Pause after a key was removed: it may still be listed.
+/// When to look again after a key was removed: it may still be listed.
 const REMOVED: Duration = Duration::from_millis(100);
 
 /// What is asked of the keys, for whom.
@@ -61,65 +66,154 @@ pub fn ask<M: Machine, H: Host, K: Keys>(
     question: &Question<'_>,
     conclude: &mut Conclude<'_, M, H>,
 ) -> Result<Verified, Reason> {
-    let fault = Reason::Fault;
-    let start = keys.now().map_err(fault)?;
-    let end = start.after(BUDGET);
-    let mut insert_until = start.after(question.wait_for_key).min(end);
-    let mut asked: Vec<(KeyId, Reason)> = Vec::new();
-    let mut invited = false;
-    loop {
-        let plugged = keys.plugged().map_err(fault)?;
-        asked.retain(|(key, _)| plugged.contains(key));
-        let sole = plugged.len() == 1;
-        let fresh: Vec<KeyId> =
-            plugged.into_iter().filter(|key| asked.iter().all(|(known, _)| known != key)).collect();
-        let Some(&key) = fresh.first() else {
-            // A key that cannot be used is said so at once; another account's leaves time for the right one.
-            let unusable = asked.iter().find(|(_, reason)| *reason != Reason::NotRegistered);
-            if let Some((_, reason)) = unusable {
-                return Err(*reason);
-            }
-            if keys.now().map_err(fault)? >= insert_until {
-                return Err(asked.first().map_or(Reason::NoKey, |(_, reason)| *reason));
-            }
-            if asked.is_empty() && !invited {
-                show(host, "Insert your security key.").map_err(miss_to_reason)?;
-                invited = true;
-            }
-            keys.wait(insert_until).map_err(fault)?;
-            continue;
-        };
-        let turn = Turn { question, key, sole, end };
-        match try_key(machine, host, keys, turn, conclude) {
-            Ok(verified) => return Ok(verified),
-            Err(Miss::End(reason)) => return Err(reason),
-            Err(Miss::Foreign) => {
-                asked.push((key, Reason::NotRegistered));
-                if fresh.len() == 1 {
-                    let text = format!("This key is not registered for {}.", question.who.user);
-                    show(host, &text).map_err(miss_to_reason)?;
-                    let now = keys.now().map_err(fault)?;
-                    insert_until = now.after(question.wait_for_key).min(end);
-                }
-            }
-            Err(Miss::Unusable(reason)) => asked.push((key, reason)),
-            Err(Miss::Gone) => {
-                invited = false;
-                let now = keys.now().map_err(fault)?;
-                if now >= end {
-                    return Err(Reason::NoKey);
-                }
-                insert_until = insert_until.max(now.after(question.wait_for_key)).min(end);
-                keys.wait(now.after(REMOVED).min(end)).map_err(fault)?;
-            }
-        }
+    let bus = Bus::new(keys);
+    let stage = Stage::new(machine, host);
+    let conclude = RefCell::new(conclude);
+    let asking = Asking { bus: &bus, stage: &stage, question, conclude: &conclude };
+    let search = Search::begin(asking)?;
+    let outcome = search.run();
+    // The search is over, and what it had asked of other keys is cancelled: until they are idle, nobody is told.
+    bus.settle();
+    outcome
+}
+
+/// What every key is asked, and on whose behalf.
+struct Asking<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> {
+    bus: &'s Bus<'k, K>,
+    stage: &'s Stage<'m, M, H>,
+    question: &'s Question<'s>,
+    conclude: &'s RefCell<&'s mut Conclude<'c, M, H>>,
+}
+
+impl<M: Machine, H: Host, K: Keys> Clone for Asking<'_, '_, '_, '_, M, H, K> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
-fn miss_to_reason(miss: Miss) -> Reason {
-    match miss {
-        Miss::End(reason) | Miss::Unusable(reason) => reason,
-        Miss::Foreign => Reason::NotRegistered,
-        Miss::Gone => Reason::NoKey,
+impl<M: Machine, H: Host, K: Keys> Copy for Asking<'_, '_, '_, '_, M, H, K> {}
+
+/// The keys being asked.
+struct Search<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> {
+    asking: Asking<'s, 'k, 'm, 'c, M, H, K>,
+    race: Race<'s, Result<Verified, Miss>>,
+    /// The keys that were asked to no avail, and why.
+    asked: Vec<(KeyId, Reason)>,
+    /// When all of it ends.
+    end: Moment,
+    /// Until when a key may be plugged in, while there is none to wait for.
+    insert_until: Moment,
+    /// When to list the keys; `None` until something is plugged in or out.
+    look_at: Option<Moment>,
+}
+
+impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, K> {
+    fn begin(asking: Asking<'s, 'k, 'm, 'c, M, H, K>) -> Result<Self, Reason> {
+        let start = asking.bus.now().map_err(Reason::Fault)?;
+        let end = start.after(BUDGET);
+        Ok(Self {
+            asking,
+            race: Race::default(),
+            asked: Vec::new(),
+            end,
+            insert_until: start.after(asking.question.wait_for_key).min(end),
+            look_at: Some(start),
+        })
+    }
+
+    fn run(mut self) -> Result<Verified, Reason> {
+        loop {
+            let now = self.asking.bus.now().map_err(Reason::Fault)?;
+            if self.look_at.is_some_and(|at| at <= now) {
+                self.look()?;
+            }
+            while let Some((key, outcome)) =
+                self.race.step(self.asking.bus).map_err(Reason::Fault)?
+            {
+                match outcome {
+                    Ok(verified) => return Ok(verified),
+                    Err(miss) => self.missed(key, miss)?,
+                }
+            }
+            let mut until = self.end;
+            if self.race.is_over() {
+                self.idle()?;
+                until = self.insert_until;
+            }
+            let until = self.look_at.map_or(until, |at| at.min(until));
+            if self.asking.bus.wait(until).map_err(Reason::Fault)? == Happened::Hotplug {
+                self.look_at = Some(now);
+            }
+        }
+    }
+
+    /// Lists the keys, and asks those that are new.
+    fn look(&mut self) -> Result<(), Reason> {
+        self.look_at = None;
+        let plugged = self.asking.bus.plugged().map_err(Reason::Fault)?;
+        self.asked.retain(|(key, _)| plugged.contains(key));
+        let sole = plugged.len() == 1;
+        for key in plugged {
+            if self.race.has(key) || self.asked.iter().any(|(asked, _)| *asked == key) {
+                continue;
+            }
+            self.asking.bus.begin(key).map_err(Reason::Fault)?;
+            self.race.enter(key, attempt(self.asking, key, sole, self.end));
+        }
+        Ok(())
+    }
+
+    /// A key was asked to no avail.
+    fn missed(&mut self, key: KeyId, miss: Miss) -> Result<(), Reason> {
+        match miss {
+            Miss::End(reason) => return Err(reason),
+            Miss::Foreign => self.asked.push((key, Reason::NotRegistered)),
+            Miss::Unusable(reason) => self.asked.push((key, reason)),
+            Miss::Gone => {
+                let now = self.asking.bus.now().map_err(Reason::Fault)?;
+                self.look_at = Some(now.after(REMOVED));
+                self.asking.stage.forget_invitation();
+                self.wait_for_another(now);
+                return Ok(());
+            }
+        }
+        // Said once there is nobody else to wait for: it would only confuse whoever is to touch another key.
+        if miss == Miss::Foreign && self.race.is_over() && self.unusable().is_none() {
+            let text = format!("This key is not registered for {}.", self.asking.question.who.user);
+            self.asking.stage.show(&text).map_err(Reason::from)?;
+            let now = self.asking.bus.now().map_err(Reason::Fault)?;
+            self.insert_until = now.after(self.asking.question.wait_for_key).min(self.end);
+        }
+        Ok(())
+    }
+
+    /// There is time for a key to be plugged in, from now on.
+    fn wait_for_another(&mut self, now: Moment) {
+        let more = now.after(self.asking.question.wait_for_key);
+        self.insert_until = self.insert_until.max(more).min(self.end);
+    }
+
+    /// Nobody is being asked: is there anything to wait for?
+    fn idle(&self) -> Result<(), Reason> {
+        // A key that cannot be used is said so at once; another account's leaves time for the right one.
+        if let Some(reason) = self.unusable() {
+            return Err(reason);
+        }
+        if self.asking.bus.now().map_err(Reason::Fault)? >= self.insert_until {
+            return Err(self.asked.first().map_or(Reason::NoKey, |(_, reason)| *reason));
+        }
+        if self.asked.is_empty() {
+            self.asking.stage.invite().map_err(Reason::from)?;
+        }
+        Ok(())
+    }
+
+    /// Why a key of the account, or one of which that could not be found out, is of no use. A touch that did not come
+    /// says the most.
+    fn unusable(&self) -> Option<Reason> {
+        let reasons = || self.asked.iter().map(|(_, reason)| *reason);
+        reasons()
+            .find(|reason| *reason == Reason::TouchTimeout)
+            .or_else(|| reasons().find(|reason| *reason != Reason::NotRegistered))
     }
 }

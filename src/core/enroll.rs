@@ -1,13 +1,17 @@
-//! A registration: one plugged-in key makes a credential, and a fresh login assertion with it must verify
+//! A registration: the key that is touched makes a credential, and a fresh login assertion with it must verify
 //! before anybody may write it into a record.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use crate::assertion::{Challenge, Subject};
 use crate::credential::{Algorithm, Credential, KeyName, RpId};
+use crate::ctap::bus::{Bus, Happened};
 use crate::ctap::client::Client;
-use crate::ports::{Account, Fault, Host, KeyId, Keys, Machine, Origin};
+use crate::ports::{Account, Fault, Host, KeyId, Keys, Machine, Moment, Origin};
+use crate::race::Race;
 use crate::record::CREDENTIALS_MAX;
+use crate::stage::Stage;
 
 pub use error::EnrollError;
 
@@ -40,7 +44,8 @@ pub struct Enrollment<'a> {
     pub added_by: &'a str,
 }
 
-/// Registers the one key that is plugged in and proves it with a login. Two touches.
+/// Registers a key and proves it with a login: two touches. Where several keys are plugged in all of them ask for the
+/// first touch, and the one that is touched is meant; the others are cancelled.
 ///
 /// # Errors
 /// Why not; nothing has to be undone then.
@@ -56,64 +61,119 @@ pub fn enroll<M: Machine, H: Host, K: Keys>(
     if enrollment.existing.iter().any(|known| known.name == *enrollment.name) {
         return Err(EnrollError::NameTaken);
     }
-    let key = only_key(host, keys, enrollment.patience)?;
-    let mut nonce = [0; 8];
-    machine.fill_random(&mut nonce)?;
-    let until = keys.now()?.after(enrollment.patience);
-    let mut client = Client::open(keys, key, u64::from_be_bytes(nonce), until)?;
-    if client.speaks_ctap2() {
-        let credential = fido2::make(machine, host, &mut client, enrollment, until)?;
-        fido2::prove(machine, host, &mut client, enrollment, &credential)?;
+    let bus = Bus::new(keys);
+    let stage = Stage::new(machine, host);
+    let chosen = Cell::new(None);
+    let registered = choose(Registering { bus: &bus, stage: &stage, enrollment, chosen: &chosen });
+    bus.settle();
+    registered
+}
+
+/// What every key is asked, and which of them was touched.
+struct Registering<'s, 'k, 'm, M: Machine, H: Host, K: Keys> {
+    bus: &'s Bus<'k, K>,
+    stage: &'s Stage<'m, M, H>,
+    enrollment: &'s Enrollment<'s>,
+    chosen: &'s Cell<Option<KeyId>>,
+}
+
+impl<M: Machine, H: Host, K: Keys> Clone for Registering<'_, '_, '_, M, H, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M: Machine, H: Host, K: Keys> Copy for Registering<'_, '_, '_, M, H, K> {}
+
+/// Has all keys ask for a touch, and goes on with the one that has it.
+fn choose<M: Machine, H: Host, K: Keys>(
+    registering: Registering<'_, '_, '_, M, H, K>,
+) -> Result<Credential, EnrollError> {
+    let Registering { bus, stage, enrollment, chosen } = registering;
+    let until = bus.now()?.after(enrollment.patience);
+    let mut race = Race::default();
+    let mut known: Vec<KeyId> = Vec::new();
+    let mut failed = None;
+    let mut look = true;
+    loop {
+        // Before the first touch only: what comes later is another key than the one that was chosen.
+        if std::mem::take(&mut look) && chosen.get().is_none() {
+            for key in bus.plugged()? {
+                if !known.contains(&key) {
+                    known.push(key);
+                    bus.begin(key)?;
+                    race.enter(key, register(registering, key));
+                }
+            }
+        }
+        while let Some((key, outcome)) = race.step(bus)? {
+            match outcome {
+                Ok(credential) => return Ok(credential),
+                Err(error) if chosen.get() == Some(key) => return Err(error),
+                // Another key may do; where none does, it is the first one's error that is told.
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        if let Some(key) = chosen.get() {
+            race.only(key);
+        }
+        if race.is_over() {
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            if bus.now()? >= until {
+                return Err(EnrollError::NoKey);
+            }
+            stage.invite()?;
+        }
+        // The conversations have their own ends.
+        let wait = if race.is_over() { until } else { bus.now()?.after(enrollment.patience) };
+        look = bus.wait(wait)? == Happened::Hotplug;
+    }
+}
+
+/// The registration of one key: the touch that makes the credential, and the one that proves it.
+async fn register<M: Machine, H: Host, K: Keys>(
+    registering: Registering<'_, '_, '_, M, H, K>,
+    key: KeyId,
+) -> Result<Credential, EnrollError> {
+    let Registering { bus, stage, enrollment, chosen } = registering;
+    let nonce = u64::from_be_bytes(stage.random()?);
+    let until = bus.now()?.after(enrollment.patience);
+    let client = Client::open(bus, key, nonce, until).await?;
+    let is_touched = || chosen.set(Some(key));
+    let mut talk = Talk { stage, enrollment, client, is_touched };
+    if talk.client.speaks_ctap2() {
+        let credential = talk.make(until).await?;
+        talk.prove(&credential).await?;
         Ok(credential)
     } else {
-        let credential = first_generation::make(machine, host, &mut client, enrollment, until)?;
-        first_generation::prove(machine, host, &mut client, enrollment, &credential)?;
+        let credential = talk.u2f_make(until).await?;
+        talk.u2f_prove(&credential).await?;
         Ok(credential)
     }
 }
 
-/// The key that is plugged in, waited for where there is none.
-fn only_key<H: Host, K: Keys>(
-    host: &mut H,
-    keys: &mut K,
-    patience: Duration,
-) -> Result<KeyId, EnrollError> {
-    let until = keys.now()?.after(patience);
-    let mut invited = false;
-    loop {
-        match keys.plugged()?.as_slice() {
-            [key] => return Ok(*key),
-            [] if keys.now()? >= until => return Err(EnrollError::NoKey),
-            [] => {
-                if !invited {
-                    show(host, "Insert your security key.")?;
-                    invited = true;
-                }
-                keys.wait(until)?;
-            }
-            _ => return Err(EnrollError::SeveralKeys),
-        }
+/// The conversation with one key.
+struct Talk<'s, 'b, 'k, 'm, M: Machine, H: Host, K: Keys, F: Fn()> {
+    stage: &'s Stage<'m, M, H>,
+    enrollment: &'s Enrollment<'s>,
+    client: Client<'b, 'k, K>,
+    /// Called when it has got its first touch.
+    is_touched: F,
+}
+
+impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
+    /// The challenge of the login that proves the new credential.
+    fn login_challenge(&self, credential: &Credential) -> Result<Challenge, Fault> {
+        let origin = Origin { service: "fidokey-enroll".to_owned(), ..Origin::default() };
+        let account = self.enrollment.account;
+        let who = Subject { uid: account.uid, user: account.name.as_str(), origin: &origin };
+        self.stage.challenge(&credential.rp_id, &who)
     }
-}
 
-fn show<H: Host>(host: &mut H, text: &str) -> Result<(), EnrollError> {
-    host.show(text).map_err(|_| EnrollError::Conversation)
-}
-
-/// The challenge of the login that proves the new credential.
-fn login_challenge<M: Machine>(
-    machine: &mut M,
-    enrollment: &Enrollment<'_>,
-    credential: &Credential,
-) -> Result<Challenge, Fault> {
-    let origin = Origin { service: "fidokey-enroll".to_owned(), ..Origin::default() };
-    let account = enrollment.account;
-    let who = Subject { uid: account.uid, user: account.name.as_str(), origin: &origin };
-    Ok(Challenge::new(&random32(machine)?, &credential.rp_id, &who, machine.hedge()?))
-}
-
-fn random32<M: Machine>(machine: &mut M) -> Result<[u8; 32], Fault> {
-    let mut bytes = [0; 32];
-    machine.fill_random(&mut bytes)?;
-    Ok(bytes)
+    /// Until when a touch is waited for that is asked for now.
+    fn patience(&self) -> Result<Moment, Fault> {
+        Ok(self.client.now()?.after(self.enrollment.patience))
+    }
 }

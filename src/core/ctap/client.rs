@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::bus::Bus;
 use super::ctap2::{self, Info, MESSAGE_SIZE_DEFAULT, Malformed, Status};
 use super::frame::command;
 use super::session::{CallError, RETRY, Session};
@@ -66,24 +67,29 @@ impl KeyError {
 
 /// A key that is open, locked and asked.
 #[derive(Debug)]
-pub struct Client<'k, K: Keys> {
-    session: Session<'k, K>,
+pub struct Client<'b, 'k, K: Keys> {
+    session: Session<'b, 'k, K>,
 }
 
-impl<'k, K: Keys> Client<'k, K> {
+impl<'b, 'k, K: Keys> Client<'b, 'k, K> {
     /// See [`Session::open`].
     ///
     /// # Errors
     /// [`KeyError::Call`].
-    pub fn open(keys: &'k mut K, key: KeyId, nonce: u64, until: Moment) -> Result<Self, KeyError> {
-        Ok(Self { session: Session::open(keys, key, nonce, until)? })
+    pub async fn open(
+        bus: &'b Bus<'k, K>,
+        key: KeyId,
+        nonce: u64,
+        until: Moment,
+    ) -> Result<Self, KeyError> {
+        Ok(Self { session: Session::open(bus, key, nonce, until).await? })
     }
 
     /// The clock.
     ///
     /// # Errors
     /// [`Fault`] when it cannot be read.
-    pub fn now(&mut self) -> Result<Moment, Fault> {
+    pub fn now(&self) -> Result<Moment, Fault> {
         self.session.now()
     }
 
@@ -91,8 +97,8 @@ impl<'k, K: Keys> Client<'k, K> {
     ///
     /// # Errors
     /// See [`KeyError`].
-    pub fn info(&mut self, until: Moment) -> Result<Info, KeyError> {
-        let response = self.silent_call(&ctap2::get_info(), until)?;
+    pub async fn info(&mut self, until: Moment) -> Result<Info, KeyError> {
+        let response = self.silent_call(&ctap2::get_info(), until).await?;
         let info = ctap2::read_info(cbor_of(&response)?)?;
         self.session.limit(info.max_response_size);
         Ok(info)
@@ -102,8 +108,8 @@ impl<'k, K: Keys> Client<'k, K> {
     ///
     /// # Errors
     /// See [`KeyError`].
-    pub fn touch(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, KeyError> {
-        let response = self.session.call(command::CBOR, request, until)?;
+    pub async fn touch(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, KeyError> {
+        let response = self.session.call(command::CBOR, request, until).await?;
         Ok(cbor_of(&response)?.to_vec())
     }
 
@@ -113,7 +119,7 @@ impl<'k, K: Keys> Client<'k, K> {
     ///
     /// # Errors
     /// See [`KeyError`].
-    pub fn find<'c>(
+    pub async fn find<'c>(
         &mut self,
         rp_id: &RpId,
         credentials: &[&'c Credential],
@@ -129,7 +135,7 @@ impl<'k, K: Keys> Client<'k, K> {
             let (list, later) = rest.split_at_checked(count).unwrap_or((rest, &[]));
             let ids: Vec<&[u8]> = list.iter().map(|c| c.id.as_bytes()).collect();
             let request = ctap2::get_assertion(rp_id.as_str(), &fresh_hash()?, &ids, false);
-            let answer = self.silent_call(&request, until).map_err(KeyError::from);
+            let answer = self.silent_call(&request, until).await.map_err(KeyError::from);
             match answer.and_then(|response| cbor_of(&response).map(<[u8]>::to_vec)) {
                 Ok(payload) => return named(list, &payload).map(Some),
                 Err(KeyError::Status(status)) if status.means_not_mine() => rest = later,
@@ -157,7 +163,7 @@ impl<'k, K: Keys> Client<'k, K> {
     ///
     /// # Errors
     /// See [`KeyError`].
-    pub fn u2f_holds(
+    pub async fn u2f_holds(
         &mut self,
         rp_id: &RpId,
         handle: &[u8],
@@ -168,7 +174,7 @@ impl<'k, K: Keys> Client<'k, K> {
         let Some(request) = u2f::authenticate(control, throw_away, rp_id.as_str(), handle) else {
             return Ok(false);
         };
-        match self.u2f_message(&request, until) {
+        match self.u2f_message(&request, until).await {
             // "Test of user presence required": despite its name the answer yes.
             Err(KeyError::StatusWord(StatusWord::CONDITIONS_NOT_SATISFIED)) => Ok(true),
             Err(KeyError::StatusWord(word)) if word.means_not_mine() => Ok(false),
@@ -183,15 +189,15 @@ impl<'k, K: Keys> Client<'k, K> {
     ///
     /// # Errors
     /// See [`KeyError`].
-    pub fn u2f_touch(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, KeyError> {
+    pub async fn u2f_touch(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, KeyError> {
         loop {
-            match self.u2f_message(request, until) {
+            match self.u2f_message(request, until).await {
                 Err(KeyError::StatusWord(StatusWord::CONDITIONS_NOT_SATISFIED)) => {
                     let now = self.session.now()?;
                     if now >= until {
                         return Err(CallError::Elapsed.into());
                     }
-                    self.session.rest(now.after(RETRY).min(until))?;
+                    self.session.rest(now.after(RETRY).min(until)).await?;
                 }
                 other => return other,
             }
@@ -199,8 +205,8 @@ impl<'k, K: Keys> Client<'k, K> {
     }
 
     /// One message of the first generation; the key answers it at once.
-    fn u2f_message(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, KeyError> {
-        let response = self.session.call(command::MSG, request, until)?;
+    async fn u2f_message(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, KeyError> {
+        let response = self.session.call(command::MSG, request, until).await?;
         match u2f::data(&response) {
             Ok(data) => Ok(data.to_vec()),
             Err(Ok(word)) => Err(KeyError::StatusWord(word)),
@@ -210,9 +216,9 @@ impl<'k, K: Keys> Client<'k, K> {
 
     /// A request that waits for nobody. A key that does not end it in time has failed: there is no touch that
     /// was missed, and another key may do better.
-    fn silent_call(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, CallError> {
+    async fn silent_call(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, CallError> {
         let answer_until = self.session.now()?.after(SILENT_ANSWER);
-        match self.session.call(command::CBOR, request, answer_until.min(until)) {
+        match self.session.call(command::CBOR, request, answer_until.min(until)).await {
             Err(CallError::Elapsed) if answer_until < until => Err(CallError::Silent),
             other => other,
         }

@@ -4,6 +4,7 @@
 //! request an end; [`cbor`] reads what a key says, [`ctap2`] and [`u2f`] make requests and take answers apart,
 //! and [`client`] is all of it together: a question and its answer.
 
+pub mod bus;
 pub mod cbor;
 pub mod channel;
 pub mod client;

@@ -1,12 +1,13 @@
 //! One key in use: opened, locked, a channel on it, and every request with an end.
 //!
-//! However a session ends, a request that is under way is cancelled and its last frames are drained, so
-//! that the key stops blinking and the next program finds it idle.
+//! However a session ends, a request that is under way is cancelled and its last frames are drained ([`Bus`] sees to
+//! it), so that the key stops blinking and the next program finds it idle.
 
 use std::time::Duration;
 
+use super::bus::{Bus, DRAIN_MAX, DRAIN_SILENCE, Input};
 use super::channel::{CAPABILITY_CBOR, Framing, Incoming, Link};
-use crate::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
+use crate::ports::{Fault, Gone, KeyId, Keys, Moment, OpenError, Report};
 
 /// How long another program may hold a key before we give up.
 pub const LOCK_WAIT: Duration = Duration::from_secs(3);
@@ -16,9 +17,6 @@ pub const SILENCE: Duration = Duration::from_secs(2);
 pub const RETRY: Duration = Duration::from_millis(100);
 /// How long a node may refuse us after it appeared: udev sets its access rights only then.
 const SETTLE: Duration = Duration::from_millis(500);
-/// Silence that ends draining, and the longest that draining takes.
-const DRAIN_SILENCE: Duration = Duration::from_millis(200);
-const DRAIN_MAX: Duration = Duration::from_secs(1);
 /// CTAPHID's `ERR_CHANNEL_BUSY` (CTAP 2.1 section 11.2.9.1.6).
 const CHANNEL_BUSY: u8 = 0x06;
 
@@ -59,8 +57,8 @@ impl From<Gone> for CallError {
 
 /// A key that is open and locked, with a channel.
 #[derive(Debug)]
-pub struct Session<'k, K: Keys> {
-    keys: &'k mut K,
+pub struct Session<'b, 'k, K: Keys> {
+    bus: &'b Bus<'k, K>,
     key: KeyId,
     link: Link,
     capabilities: u8,
@@ -69,33 +67,38 @@ pub struct Session<'k, K: Keys> {
     owed: bool,
 }
 
-impl<'k, K: Keys> Session<'k, K> {
+impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
     /// Opens `key`, locks it and opens a channel with the random `nonce`; `end` at the latest, and 3 seconds at
     /// the latest where another program has the lock, or a channel.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub fn open(keys: &'k mut K, key: KeyId, nonce: u64, end: Moment) -> Result<Self, CallError> {
-        let start = keys.now()?;
+    pub async fn open(
+        bus: &'b Bus<'k, K>,
+        key: KeyId,
+        nonce: u64,
+        end: Moment,
+    ) -> Result<Self, CallError> {
+        let start = bus.now()?;
         let until = end.min(start.after(LOCK_WAIT));
         loop {
-            match keys.open(key) {
+            match bus.open(key)? {
                 Ok(()) => break,
-                Err(OpenError::Busy) if keys.now()? < until => {}
+                Err(OpenError::Busy) if bus.now()? < until => {}
                 Err(OpenError::Busy) => return Err(CallError::Busy),
-                Err(OpenError::Denied { .. }) if keys.now()? < start.after(SETTLE).min(until) => {}
+                Err(OpenError::Denied { .. }) if bus.now()? < start.after(SETTLE).min(until) => {}
                 Err(OpenError::Denied { errno }) => return Err(CallError::Inaccessible(errno)),
                 Err(OpenError::NotAKey) => return Err(CallError::Inaccessible(0)),
                 Err(OpenError::Gone) => return Err(CallError::Gone),
             }
-            pause(keys, until)?;
+            pause(bus, key, until).await?;
         }
         // From here on the key is closed on every way out.
         let mut session =
-            Self { keys, key, link: Link::default(), capabilities: 0, nonce, owed: false };
+            Self { bus, key, link: Link::default(), capabilities: 0, nonce, owed: false };
         // The lock may have come at the last moment: the channel has its own time.
-        let opened = session.keys.now()?.after(LOCK_WAIT).min(end);
-        session.open_channel(opened)?;
+        let opened = session.bus.now()?.after(LOCK_WAIT).min(end);
+        session.open_channel(opened).await?;
         Ok(session)
     }
 
@@ -108,9 +111,9 @@ impl<'k, K: Keys> Session<'k, K> {
     ///
     /// # Errors
     /// [`CallError::Gone`] when the key is removed meanwhile, [`CallError::Fault`].
-    pub fn rest(&mut self, end: Moment) -> Result<(), CallError> {
+    pub async fn rest(&mut self, end: Moment) -> Result<(), CallError> {
         loop {
-            match self.hear(end, end) {
+            match self.hear(end, end).await {
                 Err(CallError::Elapsed | CallError::Silent) => return Ok(()),
                 Ok(_) => {}
                 Err(error) => return Err(error),
@@ -124,26 +127,26 @@ impl<'k, K: Keys> Session<'k, K> {
     /// # Errors
     /// See [`CallError`]. After [`CallError::Broken`] and [`CallError::Hid`] the channel has been reset and
     /// another request may be made; after any other the session is of no more use.
-    pub fn call(
+    pub async fn call(
         &mut self,
         command: u8,
         request: &[u8],
         until: Moment,
     ) -> Result<Vec<u8>, CallError> {
-        let busy_until = self.keys.now()?.after(LOCK_WAIT).min(until);
+        let busy_until = self.bus.now()?.after(LOCK_WAIT).min(until);
         loop {
-            match self.call_once(command, request, until) {
+            match self.call_once(command, request, until).await {
                 Err(CallError::Hid(CHANNEL_BUSY)) => {
-                    if self.keys.now()? >= busy_until {
+                    if self.bus.now()? >= busy_until {
                         return Err(CallError::Busy);
                     }
-                    pause(self.keys, busy_until)?;
+                    pause(self.bus, self.key, busy_until).await?;
                 }
                 Err(error @ (CallError::Broken(_) | CallError::Hid(_))) => {
-                    let drained = self.keys.now()?.after(DRAIN_MAX).min(until);
-                    self.drain(drained)?;
-                    let reset = self.keys.now()?.after(SILENCE).min(until);
-                    self.open_channel(reset)?;
+                    let drained = self.bus.now()?.after(DRAIN_MAX).min(until);
+                    self.drain(drained).await?;
+                    let reset = self.bus.now()?.after(SILENCE).min(until);
+                    self.open_channel(reset).await?;
                     // Not before: a key that waits for a touch ignores INIT, and has to be cancelled.
                     self.owed = false;
                     return Err(error);
@@ -162,11 +165,11 @@ impl<'k, K: Keys> Session<'k, K> {
     ///
     /// # Errors
     /// [`Fault`] when it cannot be read.
-    pub fn now(&mut self) -> Result<Moment, Fault> {
-        self.keys.now()
+    pub fn now(&self) -> Result<Moment, Fault> {
+        self.bus.now()
     }
 
-    fn call_once(
+    async fn call_once(
         &mut self,
         command: u8,
         request: &[u8],
@@ -175,9 +178,9 @@ impl<'k, K: Keys> Session<'k, K> {
         let reports = self.link.request(command, request).ok_or(CallError::TooLong)?;
         self.owed = true;
         self.send(&reports, until)?;
-        let mut heard = self.keys.now()?;
+        let mut heard = self.bus.now()?;
         loop {
-            match self.hear(heard.after(SILENCE), until)? {
+            match self.hear(heard.after(SILENCE), until).await? {
                 Incoming::Message(response) => {
                     self.owed = false;
                     return Ok(response);
@@ -188,7 +191,7 @@ impl<'k, K: Keys> Session<'k, K> {
                 }
                 Incoming::Broken(framing) => return Err(CallError::Broken(framing)),
                 // A sign of life. The deadline of the request stays where it is.
-                Incoming::Keepalive(_) | Incoming::Partial => heard = self.keys.now()?,
+                Incoming::Keepalive(_) | Incoming::Partial => heard = self.bus.now()?,
                 Incoming::Busy | Incoming::Drained | Incoming::Foreign | Incoming::Opened(_) => {}
             }
         }
@@ -196,31 +199,31 @@ impl<'k, K: Keys> Session<'k, K> {
 
     /// Opens or resets the channel. An occupied key answers on the broadcast channel and without our nonce,
     /// or not at all while it waits for a touch: it is asked again every 100 ms.
-    fn open_channel(&mut self, until: Moment) -> Result<(), CallError> {
-        let silent_at = self.keys.now()?.after(SILENCE);
+    async fn open_channel(&mut self, until: Moment) -> Result<(), CallError> {
+        let silent_at = self.bus.now()?.after(SILENCE);
         let mut busy = false;
         loop {
             self.nonce = self.nonce.wrapping_add(1);
             let reports = self.link.open(self.nonce.to_be_bytes());
             self.send(&reports, until)?;
-            match self.opened(if busy { until } else { silent_at }, until) {
+            match self.opened(if busy { until } else { silent_at }, until).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => busy = true,
                 Err(CallError::Elapsed | CallError::Silent) if busy => return Err(CallError::Busy),
                 Err(CallError::Elapsed) => return Err(CallError::Silent),
                 Err(error) => return Err(error),
             }
-            pause(self.keys, until)?;
-            if self.keys.now()? >= until {
+            pause(self.bus, self.key, until).await?;
+            if self.bus.now()? >= until {
                 return Err(CallError::Busy);
             }
         }
     }
 
     /// Whether the channel was opened (true) or the key is occupied (false).
-    fn opened(&mut self, silent_at: Moment, until: Moment) -> Result<bool, CallError> {
+    async fn opened(&mut self, silent_at: Moment, until: Moment) -> Result<bool, CallError> {
         loop {
-            match self.hear(silent_at, until)? {
+            match self.hear(silent_at, until).await? {
                 Incoming::Opened(capabilities) => {
                     self.capabilities = capabilities;
                     return Ok(true);
@@ -233,18 +236,12 @@ impl<'k, K: Keys> Session<'k, K> {
     }
 
     /// Waits for a report of this key and says what it means.
-    fn hear(&mut self, silent_at: Moment, until: Moment) -> Result<Incoming, CallError> {
-        loop {
-            match self.keys.wait(silent_at.min(until))? {
-                KeyEvent::Report(key, report) if key == self.key => {
-                    return Ok(self.link.receive(&report));
-                }
-                KeyEvent::Gone(key) if key == self.key => return Err(CallError::Gone),
-                KeyEvent::Elapsed if until <= silent_at => return Err(CallError::Elapsed),
-                KeyEvent::Elapsed => return Err(CallError::Silent),
-                // Whoever waits for other keys lists them anew.
-                KeyEvent::Gone(_) | KeyEvent::Hotplug | KeyEvent::Report(..) => {}
-            }
+    async fn hear(&mut self, silent_at: Moment, until: Moment) -> Result<Incoming, CallError> {
+        match self.bus.next(self.key, silent_at.min(until)).await? {
+            Input::Report(report) => Ok(self.link.receive(&report)),
+            Input::Gone => Err(CallError::Gone),
+            Input::Elapsed if until <= silent_at => Err(CallError::Elapsed),
+            Input::Elapsed => Err(CallError::Silent),
         }
     }
 
@@ -252,29 +249,19 @@ impl<'k, K: Keys> Session<'k, K> {
     /// take each.
     fn send(&mut self, reports: &[Report], until: Moment) -> Result<(), CallError> {
         for (index, report) in reports.iter().enumerate() {
-            if index != 0 && self.keys.now()? >= until {
+            if index != 0 && self.bus.now()? >= until {
                 return Err(CallError::Elapsed);
             }
-            self.keys.send(self.key, report)?;
+            self.bus.send(self.key, report)??;
         }
         Ok(())
     }
 
-    /// Cancels the request that is under way, and drains.
-    fn cancel(&mut self) -> Result<(), CallError> {
-        // One report: it is sent even where the clock fails.
-        for report in self.link.cancel() {
-            self.keys.send(self.key, &report)?;
-        }
-        let end = self.keys.now()?.after(DRAIN_MAX);
-        self.drain(end)
-    }
-
     /// Reads what still comes: until the final frame of a cancelled request, 200 ms of silence, or `end`.
-    fn drain(&mut self, end: Moment) -> Result<(), CallError> {
+    async fn drain(&mut self, end: Moment) -> Result<(), CallError> {
         loop {
-            let quiet = self.keys.now()?.after(DRAIN_SILENCE);
-            match self.hear(quiet, end) {
+            let quiet = self.bus.now()?.after(DRAIN_SILENCE);
+            match self.hear(quiet, end).await {
                 Ok(Incoming::Drained) => return Ok(()),
                 Ok(_) => {}
                 Err(CallError::Silent | CallError::Elapsed) => return Ok(()),
@@ -284,23 +271,15 @@ impl<'k, K: Keys> Session<'k, K> {
     }
 }
 
-impl<K: Keys> Drop for Session<'_, K> {
+impl<K: Keys> Drop for Session<'_, '_, K> {
     fn drop(&mut self) {
-        if self.owed {
-            // Nothing more can be done for a key that does not even take this.
-            let _ = self.cancel();
-        }
-        self.keys.close(self.key);
+        self.bus.leave(self.key, std::mem::take(&mut self.link), self.owed);
     }
 }
 
 /// Waits a little without missing the deadline; what happens meanwhile is of no interest.
-fn pause<K: Keys>(keys: &mut K, until: Moment) -> Result<(), Fault> {
-    let end = keys.now()?.after(RETRY).min(until);
-    while keys.now()? < end {
-        if keys.wait(end)? == KeyEvent::Elapsed {
-            break;
-        }
-    }
+async fn pause<K: Keys>(bus: &Bus<'_, K>, key: KeyId, until: Moment) -> Result<(), Fault> {
+    let end = bus.now()?.after(RETRY).min(until);
+    while bus.next(key, end).await? != Input::Elapsed {}
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::ctap::u2f::StatusWord;
 use crate::ports::Fault;
 use crate::record::CREDENTIALS_MAX;
 use crate::registration::Unfit;
+use crate::stage::NotShown;
 
 /// Why nothing was registered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,8 +37,6 @@ pub enum EnrollError {
     NoKey,
     /// The key asks for a PIN.
     PinNeeded,
-    /// Several keys are plugged in.
-    SeveralKeys,
     /// Nobody touched the key in time.
     TouchTimeout,
     /// The registration does not pass a check.
@@ -64,7 +63,6 @@ impl EnrollError {
             Self::NameTaken => "Choose another name with --name.",
             Self::NoKey => "Plug in the key, leave it in, then run the command again.",
             Self::PinNeeded => "Use a key without a PIN, or reset the PIN with the key's own tool.",
-            Self::SeveralKeys => "Leave only the key to register plugged in.",
             Self::TouchTimeout => "Run the command again and touch the key when it blinks.",
             Self::Unfit(_) | Self::Unproven(_) => "Do not use this key: nothing was written.",
             Self::Unsupported => "Use another key, or another --algorithm.",
@@ -98,7 +96,6 @@ impl fmt::Display for EnrollError {
             Self::PinNeeded => {
                 f.write_str("This key asks for its PIN, which is not supported yet.")
             }
-            Self::SeveralKeys => f.write_str("Several security keys are plugged in."),
             Self::TouchTimeout => f.write_str("Timed out waiting for the security key."),
             Self::Unfit(unfit) => {
                 write!(f, "The key's registration was not accepted ({}).", unfit.word())
@@ -114,6 +111,15 @@ impl fmt::Display for EnrollError {
 impl From<Fault> for EnrollError {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
+    }
+}
+
+impl From<NotShown> for EnrollError {
+    fn from(error: NotShown) -> Self {
+        match error {
+            NotShown::Conversation => Self::Conversation,
+            NotShown::Fault(fault) => Self::Fault(fault),
+        }
     }
 }
 

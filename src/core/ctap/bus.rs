@@ -1,0 +1,266 @@
+//! The keys as several conversations at once share them: who waits for what until when, and to whom an event belongs.
+//!
+//! A conversation is an `async` function that awaits [`Bus::next`] and nothing else, so the compiler makes of it what
+//! one would write by hand: a state machine over reports and moments. [`Bus::wait`] is the one place that waits.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::channel::{Incoming, Link};
+use crate::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
+
+/// Silence that ends draining, and the longest that draining takes.
+pub(super) const DRAIN_SILENCE: Duration = Duration::from_millis(200);
+pub(super) const DRAIN_MAX: Duration = Duration::from_secs(1);
+
+/// The keys, shared.
+#[derive(Debug)]
+pub struct Bus<'k, K: Keys> {
+    keys: RefCell<&'k mut K>,
+    lines: RefCell<BTreeMap<KeyId, Line>>,
+}
+
+/// What is known of a key that somebody talks to, or that is being left.
+#[derive(Debug, Default)]
+struct Line {
+    /// What happened to it and was not looked at yet.
+    input: Option<Input>,
+    /// When its conversation wants to go on, whatever happens.
+    wake: Option<Moment>,
+    /// A conversation that ended in the middle of a request.
+    leaving: Option<Leaving>,
+}
+
+/// The rest of a request that was cancelled: it is read until its final frame, so that the next program finds the key
+/// idle.
+#[derive(Debug)]
+struct Leaving {
+    link: Link,
+    quiet: Moment,
+    end: Moment,
+}
+
+/// What happens to a key, for the conversation with it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Input {
+    /// The moment that was waited for has come.
+    Elapsed,
+    /// It was removed.
+    Gone,
+    /// It sent a report.
+    Report(Report),
+}
+
+/// What happened to the keys as a whole.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Happened {
+    /// Something that a conversation waits for, or the moment that was waited for.
+    Progress,
+    /// Something was plugged in or out.
+    Hotplug,
+}
+
+impl<'k, K: Keys> Bus<'k, K> {
+    /// The keys, for conversations with them.
+    pub fn new(keys: &'k mut K) -> Self {
+        Self { keys: RefCell::new(keys), lines: RefCell::default() }
+    }
+
+    /// The clock.
+    ///
+    /// # Errors
+    /// [`Fault`] when it cannot be read.
+    pub fn now(&self) -> Result<Moment, Fault> {
+        self.with_keys(|keys| keys.now())?
+    }
+
+    /// See [`Keys::plugged`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn plugged(&self) -> Result<Vec<KeyId>, Fault> {
+        self.with_keys(|keys| keys.plugged())?
+    }
+
+    /// Waits for the next event, `until` at the latest, or until a conversation wants to go on, and notes it for the
+    /// conversation that it belongs to.
+    ///
+    /// # Errors
+    /// [`Fault`] when waiting itself fails.
+    pub fn wait(&self, until: Moment) -> Result<Happened, Fault> {
+        let until = self.with_lines(|lines| {
+            let leaving = lines.values().filter_map(|line| line.leaving.as_ref());
+            let ends = leaving.map(|leaving| leaving.quiet.min(leaving.end));
+            let wakes = lines.values().filter_map(|line| line.wake);
+            ends.chain(wakes).fold(until, Moment::min)
+        })?;
+        let event = self.with_keys(|keys| keys.wait(until))??;
+        match event {
+            KeyEvent::Elapsed => self.end_leaving()?,
+            KeyEvent::Hotplug => return Ok(Happened::Hotplug),
+            KeyEvent::Gone(key) => self.note(key, Input::Gone)?,
+            KeyEvent::Report(key, report) => self.note(key, Input::Report(report))?,
+        }
+        Ok(Happened::Progress)
+    }
+
+    /// Waits until no key is being left any more, a second at the most. What fails here is left as it is.
+    pub fn settle(&self) {
+        let busy =
+            |lines: &mut BTreeMap<KeyId, Line>| lines.values().any(|line| line.leaving.is_some());
+        while self.with_lines(busy) == Ok(true) {
+            let Ok(until) = self.now().map(|now| now.after(DRAIN_MAX)) else { break };
+            if self.wait(until).is_err() || self.end_leaving().is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Begins to note what happens to `key`.
+    pub(crate) fn begin(&self, key: KeyId) -> Result<(), Fault> {
+        self.with_lines(|lines| {
+            lines.entry(key).or_default();
+        })
+    }
+
+    /// Nobody talks to `key` any more, unless it is being left.
+    pub(crate) fn end(&self, key: KeyId) -> Result<(), Fault> {
+        self.with_lines(|lines| {
+            if lines.get(&key).is_some_and(|line| line.leaving.is_none()) {
+                lines.remove(&key);
+            }
+        })
+    }
+
+    /// Before every conversation has said anew until when it waits.
+    pub(crate) fn forget_wakes(&self) -> Result<(), Fault> {
+        self.with_lines(|lines| lines.values_mut().for_each(|line| line.wake = None))
+    }
+
+    /// What happens next to `key`, `until` at the latest.
+    pub(super) async fn next(&self, key: KeyId, until: Moment) -> Result<Input, Fault> {
+        poll_fn(|_| match self.poll(key, until) {
+            Ok(None) => Poll::Pending,
+            Ok(Some(input)) => Poll::Ready(Ok(input)),
+            Err(fault) => Poll::Ready(Err(fault)),
+        })
+        .await
+    }
+
+    fn poll(&self, key: KeyId, until: Moment) -> Result<Option<Input>, Fault> {
+        let input = self.with_lines(|lines| lines.get_mut(&key).and_then(|line| line.input.take()));
+        if let Some(input) = input? {
+            return Ok(Some(input));
+        }
+        if self.now()? >= until {
+            return Ok(Some(Input::Elapsed));
+        }
+        self.with_lines(|lines| {
+            lines.entry(key).or_default().wake = Some(until);
+        })?;
+        Ok(None)
+    }
+
+    /// See [`Keys::open`].
+    pub(super) fn open(&self, key: KeyId) -> Result<Result<(), OpenError>, Fault> {
+        self.with_keys(|keys| keys.open(key))
+    }
+
+    /// See [`Keys::send`].
+    pub(super) fn send(&self, key: KeyId, report: &Report) -> Result<Result<(), Gone>, Fault> {
+        self.with_keys(|keys| keys.send(key, report))
+    }
+
+    /// Ends the conversation with `key` on `link`. A request that is under way (`owed`) is cancelled at once, and the
+    /// key closed when its last frames are through; else it is closed at once.
+    pub(super) fn leave(&self, key: KeyId, mut link: Link, owed: bool) {
+        if owed {
+            // One report: it is sent even where the clock fails.
+            let cancel = link.cancel();
+            let sent = cancel.iter().all(|report| self.send(key, report) == Ok(Ok(())));
+            if let (true, Ok(now)) = (sent, self.now()) {
+                let (quiet, end) = (now.after(DRAIN_SILENCE), now.after(DRAIN_MAX));
+                let leaving = Leaving { link, quiet, end };
+                let noted = self.with_lines(|lines| {
+                    lines.insert(key, Line { leaving: Some(leaving), ..Line::default() });
+                });
+                if noted.is_ok() {
+                    return;
+                }
+            }
+        }
+        self.close(key);
+    }
+
+    fn close(&self, key: KeyId) {
+        let _ = self.with_lines(|lines| lines.remove(&key));
+        let _ = self.with_keys(|keys| keys.close(key));
+    }
+
+    /// Gives `input` to the conversation with `key`, or to the rest of the one that is being left.
+    fn note(&self, key: KeyId, input: Input) -> Result<(), Fault> {
+        let now = self.now()?;
+        let left = self.with_lines(|lines| {
+            let line = lines.get_mut(&key)?;
+            let Some(leaving) = &mut line.leaving else {
+                line.input = Some(input);
+                return None;
+            };
+            let through = match input {
+                Input::Report(report) => leaving.link.receive(&report) == Incoming::Drained,
+                Input::Elapsed | Input::Gone => true,
+            };
+            leaving.quiet = now.after(DRAIN_SILENCE);
+            Some(through || leaving.end <= now)
+        })?;
+        if left == Some(true) {
+            self.close(key);
+        }
+        Ok(())
+    }
+
+    /// Closes the keys that have been silent for long enough, or have had their time.
+    fn end_leaving(&self) -> Result<(), Fault> {
+        let now = self.now()?;
+        let over = |line: &Line| {
+            line.leaving.as_ref().is_some_and(|leaving| leaving.quiet.min(leaving.end) <= now)
+        };
+        let done: Vec<KeyId> = self.with_lines(|lines| {
+            lines.iter().filter(|(_, line)| over(line)).map(|(key, _)| *key).collect()
+        })?;
+        done.into_iter().for_each(|key| self.close(key));
+        Ok(())
+    }
+
+    // Neither of the two is ever borrowed twice: nothing that is called here calls back. Were it otherwise, it would
+    // be an error and not a panic.
+
+    fn with_keys<T>(&self, work: impl FnOnce(&mut K) -> T) -> Result<T, Fault> {
+        match self.keys.try_borrow_mut() {
+            Ok(mut keys) => Ok(work(&mut keys)),
+            Err(_) => Err(Fault { call: "keys", errno: 0 }),
+        }
+    }
+
+    fn with_lines<T>(
+        &self,
+        work: impl FnOnce(&mut BTreeMap<KeyId, Line>) -> T,
+    ) -> Result<T, Fault> {
+        match self.lines.try_borrow_mut() {
+            Ok(mut lines) => Ok(work(&mut lines)),
+            Err(_) => Err(Fault { call: "lines", errno: 0 }),
+        }
+    }
+}
+
+impl<K: Keys> Drop for Bus<'_, K> {
+    /// On whichever way out, a panic included: no key is left in the middle of a request or open.
+    fn drop(&mut self) {
+        self.settle();
+        let open: Vec<KeyId> = self.lines.get_mut().keys().copied().collect();
+        open.into_iter().for_each(|key| self.close(key));
+    }
+}
