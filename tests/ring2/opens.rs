@@ -90,12 +90,15 @@ fn given_a_link_on_the_way_then_nothing_behind_it_is_opened() {
 /// BAR F14: our files and those of NSS, nothing below a home, nothing else.
 #[test]
 fn given_a_login_then_nothing_is_opened_but_our_files_and_those_of_nss() {
-    let (stage, key) = Stage::enrolled(&EmulatedKey::new(114));
-    let root = stage.directory.to_str().unwrap();
-    let granted = stage.traced(&WITH_MARKS, &["authenticate", "setcred:2"]);
+    let (mut stage, key) = Stage::enrolled(&EmulatedKey::new(114));
+    let words = ["authenticate", "setcred:2"];
+    let granted = stage.traced(&WITH_MARKS, &words);
+    stage.as_owner = true;
+    let with_state = stage.traced(&WITH_MARKS, &words);
     key.unplug();
-    let denied = stage.traced(&WITH_MARKS, &["authenticate", "setcred:2"]);
-    for ((outcome, calls), code) in [(granted, 0), (denied, 7)] {
+    let denied = stage.traced(&WITH_MARKS, &words);
+    let root = stage.directory.to_str().unwrap();
+    for ((outcome, calls), code) in [(granted, 0), (with_state, 0), (denied, 7)] {
         assert_eq!(outcome.code("authenticate"), code);
         let opens = opens(&calls);
         assert!(opens.len() >= 9);
@@ -105,7 +108,9 @@ fn given_a_login_then_nothing_is_opened_but_our_files_and_those_of_nss() {
                 || path == format!("{root}/etc")
                 || path.starts_with(&format!("{root}/etc/fidokey"))
                 || path == format!("{root}/key")
-                || path.starts_with(&format!("{root}/var"));
+                || path == format!("{root}/var")
+                || path == format!("{root}/var/lib")
+                || path.starts_with(&format!("{root}/var/lib/fidokey"));
             // What nss(5), nsswitch.conf(5) and ld.so(8) name.
             let nss = ["/etc/passwd", "/etc/nsswitch.conf", "/etc/ld.so.cache"].contains(&&*path)
                 || path.contains("/libnss_")

@@ -196,7 +196,10 @@ impl Application<'_> {
         let service = stage.directory.join("pam.d/fidokey-test");
         let stack = self.stack.join("\n") + "\n";
         if fs::read_to_string(&service).ok().as_ref() != Some(&stack) {
-            fs::write(&service, stack).unwrap();
+            // Whole for whoever starts at the same time.
+            let next = stage.own_file("stack");
+            fs::write(&next, stack).unwrap();
+            fs::rename(&next, &service).unwrap();
         }
         let host = env!("CARGO_BIN_EXE_pam-host");
         let mut command = match self.before.as_slice() {
