@@ -22,7 +22,7 @@ MODULE  := target/release/libpam_fidokey.so
 COMMAND := target/release/fidokey
 STAGE   := target/stage
 
-.PHONY: all build setup demo test ring12 vm second second-lint lint bar docs install uninstall clean
+.PHONY: all build setup demo test ring12 vm second second-lint lint bar docs manuals install uninstall clean
 
 all: build
 
@@ -43,11 +43,14 @@ demo:
 
 test: setup build ring12 vm
 
-# Rings 1 and 2, ring 2 again with the module that is shipped, and what hostile keys cost, as a table.
+# Rings 1 and 2, what hostile keys cost, as a table, and all of ring 2 again with the module that is shipped and the
+# virtual one built like it.
 ring12:
 	$(CARGO) test --locked --workspace
 	$(CARGO) test --locked -p fidokey-tests --test hostile -- --nocapture
-	FIDOKEY_SO=$(CURDIR)/$(MODULE) $(CARGO) test --locked -p fidokey-tests --test ring2 -- shipped libpam_never
+	$(CARGO) build --release --locked -p fidokey_virtual
+	FIDOKEY_SO=$(CURDIR)/$(MODULE) FIDOKEY_VIRTUAL_SO=$(CURDIR)/target/release/libfidokey_virtual.so \
+		$(CARGO) test --locked -p fidokey-tests --test ring2
 
 # Ring 3.
 vm: build stage
@@ -78,6 +81,10 @@ lint:
 # Which numbered statements have a test.
 bar:
 	tests/bar.sh
+
+# The parts of the manuals that are made from the code.
+manuals:
+	$(CARGO) run --quiet --locked -p fidokey-tests --bin manuals packaging/man
 
 docs:
 	$(CARGO) doc --locked --no-deps -p fidokey-core -p fidokey-system

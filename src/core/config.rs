@@ -15,6 +15,8 @@ use crate::credential::{CounterPolicy, RpId, Verification, is_unprintable};
 use crate::policy::{Mode, Remote, Rules, Unenrolled};
 use crate::text::{self, Misfit, Source};
 
+pub mod keys;
+
 /// The longest wait that can be set.
 const WAIT_MAX: u64 = 45;
 /// The most PIN retries that a key has (CTAP 2.1 section 6.5).

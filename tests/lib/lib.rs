@@ -2,5 +2,6 @@
 
 pub mod key;
 pub mod log;
+pub mod manuals;
 pub mod sim;
 pub mod socket_keys;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fidokey_core::config::keys::{KEYS, Key};
 use fidokey_core::credential::Verification;
 use fidokey_core::login::login;
 use fidokey_core::policy::{Decision, Facts, Remote, Rules, Unenrolled, decide};
@@ -114,8 +115,18 @@ fn given_no_record_then_the_policy_decides() {
     assert_eq!(decided(bob, &[b"unenrolled=deny"]).0, 7);
 }
 
+/// BAR U7, P14: any remote host whatever it says, before any prompt and any key.
 #[test]
 fn given_a_remote_login_then_the_policy_decides_before_anything_is_shown_but_the_refusal() {
+    for rhost in ["::1", "127.0.0.1", "fe80::1%eth0", "0", " ", "-", "?", "\n", "\u{0}"] {
+        let there = |_: &mut SimMachine, host: &mut SimHost| host.origin.rhost = rhost.to_owned();
+        for (rule, code) in [(&b"remote=deny"[..], 6), (b"remote=skip", 25), (b"remote=verify", 7)]
+        {
+            let (answered, host) = decided(there, &[rule]);
+            assert_eq!(answered, code, "{rhost:?}");
+            assert!(host.shown.len() <= 1, "{:?}", host.shown);
+        }
+    }
     let remote =
         |_: &mut SimMachine, host: &mut SimHost| host.origin.rhost = "localhost".to_owned();
     let (code, host) = decided(remote, &[]);
@@ -126,6 +137,7 @@ fn given_a_remote_login_then_the_policy_decides_before_anything_is_shown_but_the
     assert_eq!(decided(remote, &[b"remote=verify"]).0, 7);
 }
 
+/// BAR U2, U3.
 #[test]
 fn given_names_that_are_none_then_unknown_and_no_file_is_read() {
     for name in ["", ".", "..", "-r", "a/b", "a\nb", "a b", "a:b", "a\u{1b}[m", "nobodyknows"] {
@@ -210,4 +222,47 @@ fn given_the_alternative_then_a_missing_key_is_unavailable_and_a_wrong_one_is_an
     assert_eq!(login(&mut machine, &mut host, &mut keys, &[]).number(), 7);
     let mut keys = SimKeys::with(soft_key(&[secret], Behaviour::default()).0);
     assert_eq!(login(&mut machine, &mut host, &mut keys, &[]).number(), 0);
+}
+
+/// BAR K5: of all that can be said, nothing lets in a key that was not touched, one that signs for something else,
+/// or one that is not the account's; and nobody gets in by touch alone without a password but where that is said.
+#[test]
+fn given_any_combination_of_settings_then_none_lets_in_without_a_touch() {
+    fn product(keys: &[Key]) -> Vec<Vec<String>> {
+        let Some((key, rest)) = keys.split_first() else { return vec![Vec::new()] };
+        let said = key.values.iter().map(|value| format!("{} = {value}", key.name));
+        let said: Vec<String> = std::iter::once(String::new()).chain(said).collect();
+        product(rest)
+            .iter()
+            .flat_map(|lines| {
+                said.iter().map(move |line| [&lines[..], std::slice::from_ref(line)].concat())
+            })
+            .collect()
+    }
+    // The waits and the guard are of one kind: their ends are enough.
+    let rules: Vec<Key> =
+        KEYS.into_iter().filter(|key| !["wait_for_key", "touch"].contains(&key.name)).collect();
+    let mut settings_seen = 0;
+    for lines in product(&rules) {
+        let text = format!("schema = 1\n[service.sudo]\n{}\n", lines.join("\n"));
+        let secret = Secret::new(1, 64);
+        let alternative = text.contains("mode = \"alternative\"");
+        let touch_only = text.contains("touch_only_alternative = true");
+        let required = text.contains("verification = \"required\"");
+        for flags in [0x00, 0x01, 0x04, 0x08] {
+            let (mut machine, mut host) = world(&[secret.credential()], &text);
+            let bend = move |draft: &mut fidokey_tests::sim::softkey::Draft| {
+                draft.auth_data[32] = flags;
+            };
+            let behaviour = Behaviour { bend: std::rc::Rc::new(bend), ..Behaviour::default() };
+            let mut keys = SimKeys::with(soft_key(std::slice::from_ref(&secret), behaviour).0);
+            let code = login(&mut machine, &mut host, &mut keys, &[]).number();
+            let allowed = flags == 0x01 && !required && (!alternative || touch_only);
+            let has_mode = text.contains("mode = ");
+            assert_eq!(code == 0, allowed && has_mode, "{code} {flags:#x} {text}");
+            assert_ne!(code, 25, "{text}");
+            settings_seen += 1;
+        }
+    }
+    assert_eq!(settings_seen, 4 * 3 * 3 * 3 * 4 * 3 * 3 * 3);
 }

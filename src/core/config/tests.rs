@@ -1,5 +1,6 @@
 //! What the policy file and the arguments must be, and what is refused.
 
+use super::keys::{KEYS, Key};
 use super::*;
 
 /// What no message may ever contain.
@@ -66,6 +67,43 @@ fn given_no_file_then_what_is_built_in_is_strict() {
     };
     assert_eq!(built_in, expected);
     assert_eq!(in_force(Some("schema = 1"), "sudo", &["mode=second-factor"]), expected);
+}
+
+/// A policy that says every key: as it is built in, but for `name`, which is `value`.
+fn with_value(name: &str, value: &str) -> String {
+    let mut text = "schema = 1\n[service.sudo]\n".to_owned();
+    for key in KEYS {
+        let built_in = key.built_in.unwrap_or("\"second-factor\"");
+        text += &format!("{} = {}\n", key.name, if key.name == name { value } else { built_in });
+    }
+    text
+}
+
+// K5: this list is all that there is, and no word of it is "always", "off" or the like.
+#[test]
+fn the_list_of_keys_has_what_is_built_in_and_every_value() {
+    let built_in = in_force(None, "sudo", &["mode=second-factor"]);
+    assert_eq!(in_force(Some(&with_value("", "")), "sudo", &[]), built_in);
+    for Key { name, values, .. } in KEYS {
+        for value in values {
+            let file = settings(Some(&with_value(name, value)), "sudo", &[]);
+            let argument = format!("{name}={}", value.trim_matches('"'));
+            let arguments = [argument.as_str(), "mode=second-factor"];
+            let said =
+                settings(None, "sudo", if name == "mode" { &arguments[..1] } else { &arguments });
+            // Without a password and without verification: refused as a whole, not for its word.
+            let alone = argument == "mode=alternative";
+            assert_eq!(matches!(file, Err(ConfigError::Incomplete { .. })), alone, "{file:?}");
+            assert_eq!(file.is_ok(), !alone, "{argument}");
+            assert_eq!(said, file, "{argument}");
+        }
+        for value in ["\"\"", "\"maybe\"", "\"off\"", "\"46s\"", "\"-1s\"", "-1", "9", "[]", "{}"] {
+            refused(&with_value(name, value));
+        }
+    }
+    // Nothing is read that is not in the list.
+    let misfit = refused("schema = 1\n[default]\nalways_ok = true\n");
+    assert_eq!(misfit.message, "unknown field \"always_ok\"");
 }
 
 #[test]

@@ -1,0 +1,47 @@
+//! The keys of a table of the policy file, which are the module's arguments too: what is built in for each, and the
+//! words that it takes. For the manual and for the tests; [`super`] is what reads them.
+
+use crate::credential::{CounterPolicy, Verification};
+use crate::policy::{Mode, Remote, Unenrolled};
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What is in force where it is said nowhere, as TOML; `None` where it has to be said.
+    pub built_in: Option<&'static str>,
+    /// Every value, or the least and the greatest one, as TOML.
+    pub values: &'static [&'static str],
+}
+
+/// All of them, in the order of the manual.
+pub const KEYS: [Key; 9] = [
+    key("mode", None, &["\"second-factor\"", "\"alternative\""]),
+    key("verification", Some("\"none\""), &["\"none\"", "\"required\""]),
+    key("unenrolled", Some("\"skip\""), &["\"skip\"", "\"deny\""]),
+    key("remote", Some("\"deny\""), &["\"deny\"", "\"skip\"", "\"verify\""]),
+    key("counter", Some("\"deny\""), &["\"deny\"", "\"warn\""]),
+    key("wait_for_key", Some("\"30s\""), &["\"0s\"", "\"45s\""]),
+    key("touch", Some("\"30s\""), &["\"1s\"", "\"45s\""]),
+    key("pin_guard", Some("3"), &["1", "8"]),
+    key("touch_only_alternative", Some("false"), &["false", "true"]),
+];
+
+const fn key(
+    name: &'static str,
+    built_in: Option<&'static str>,
+    values: &'static [&'static str],
+) -> Key {
+    Key { name, built_in, values }
+}
+
+/// Each word that a rule has in the code is one of the values above: a rule that gets another word does not compile
+/// without a look at this list.
+const _: () = {
+    assert!(Mode::ALL.len() == KEYS[0].values.len());
+    assert!(Verification::ALL.len() == KEYS[1].values.len());
+    assert!(Unenrolled::ALL.len() == KEYS[2].values.len());
+    assert!(Remote::ALL.len() == KEYS[3].values.len());
+    assert!(CounterPolicy::ALL.len() == KEYS[4].values.len());
+};

@@ -1,0 +1,170 @@
+//! The parts of the manuals that the code says better: the policy's table, what is answered for each denial, and the
+//! keys of the policy file. `make manuals` writes them; a test holds them against the code.
+
+use std::fmt::Write as _;
+
+use fidokey_core::assertion::Rejected;
+use fidokey_core::config::keys::{KEYS, Key};
+use fidokey_core::policy::{Line, Rule, TABLE, Then};
+use fidokey_core::ports::Fault;
+use fidokey_core::verdict::{Reason, Row};
+
+/// Every reason; [`Reason::Rejected`] and [`Reason::Fault`] once.
+pub const REASONS: [Reason; 18] = [
+    Reason::Config,
+    Reason::Conversation,
+    Reason::CounterRegression,
+    Reason::Declined,
+    Reason::Fault(Fault { call: "x", errno: 5 }),
+    Reason::KeyBusy,
+    Reason::KeyFailed,
+    Reason::KeyInaccessible,
+    Reason::NoKey,
+    Reason::NotEnrolled,
+    Reason::NotRegistered,
+    Reason::Record,
+    Reason::Remote,
+    Reason::Rejected(Rejected::Signature),
+    Reason::TouchTimeout,
+    Reason::UserChanged,
+    Reason::UserUnknown,
+    Reason::VerificationUnavailable,
+];
+
+/// Where a reason stands in [`REASONS`]. One that is not in there does not compile here.
+#[must_use]
+pub const fn place(reason: Reason) -> usize {
+    match reason {
+        Reason::Config => 0,
+        Reason::Conversation => 1,
+        Reason::CounterRegression => 2,
+        Reason::Declined => 3,
+        Reason::Fault(_) => 4,
+        Reason::KeyBusy => 5,
+        Reason::KeyFailed => 6,
+        Reason::KeyInaccessible => 7,
+        Reason::NoKey => 8,
+        Reason::NotEnrolled => 9,
+        Reason::NotRegistered => 10,
+        Reason::Record => 11,
+        Reason::Remote => 12,
+        Reason::Rejected(_) => 13,
+        Reason::TouchTimeout => 14,
+        Reason::UserChanged => 15,
+        Reason::UserUnknown => 16,
+        Reason::VerificationUnavailable => 17,
+    }
+}
+
+/// A manual, below `packaging/man`, with its parts that are made from the code: what stands between
+/// `.\" begin NAME` and `.\" end NAME`.
+pub struct Manual {
+    /// The name of the file.
+    pub file: &'static str,
+    /// The names and the texts of its parts.
+    pub parts: Vec<(&'static str, String)>,
+}
+
+/// All manuals with such parts.
+#[must_use]
+pub fn manuals() -> [Manual; 2] {
+    [
+        Manual {
+            file: "pam_fidokey.8",
+            parts: vec![("arguments", arguments()), ("policy", policy()), ("denials", denials())],
+        },
+        Manual { file: "fidokey.conf.5", parts: Vec::new() },
+    ]
+}
+
+impl Manual {
+    /// `text` with its parts as they should be.
+    ///
+    /// # Panics
+    /// When a part has no place in it.
+    #[must_use]
+    pub fn corrected(&self, text: &str) -> String {
+        let mut corrected = text.to_owned();
+        for (name, part) in &self.parts {
+            let (begin, end) = (format!(".\\\" begin {name}\n"), format!(".\\\" end {name}\n"));
+            let missing = || panic!("{} has no part {name}", self.file);
+            let (before, rest) = corrected.split_once(&begin).unwrap_or_else(missing);
+            let (_, after) = rest.split_once(&end).unwrap_or_else(missing);
+            corrected = format!("{before}{begin}{part}{end}{after}");
+        }
+        corrected
+    }
+}
+
+/// The keys of fidokey.conf(5) as its items have them, in order: `mode`, `verification No = Dq none`, …
+#[must_use]
+pub fn key_items() -> Vec<String> {
+    let item = |Key { name, built_in, .. }: Key| match built_in {
+        None => format!(".It Cm {name}"),
+        Some(text) => match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            Some(text) => format!(".It Cm {name} No = Dq {text}"),
+            None => format!(".It Cm {name} No = {text}"),
+        },
+    };
+    KEYS.into_iter().map(item).collect()
+}
+
+fn arguments() -> String {
+    let names: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+    format!(".Cm {} .\n", names.join(" , "))
+}
+
+fn policy() -> String {
+    let mut text = ".Bl -column \"has a key\" \"remote\" \"unenrolled = skip\" \"left to the rest of the stack\"\n\
+                    .It Em has a key Ta Em remote Ta Em rule Ta Em then\n"
+        .to_owned();
+    for Line { enrolled, remote, rule, then } in TABLE {
+        let yes = |fact| if fact { "yes" } else { "no" };
+        let rule = match rule {
+            None => "any".to_owned(),
+            Some(Rule::Remote(rule)) => format!("remote = {}", rule.word()),
+            Some(Rule::Unenrolled(rule)) => format!("unenrolled = {}", rule.word()),
+        };
+        let then = match then {
+            Then::Ask => "asks for a key",
+            Then::AskWithVerification => "asks, with verification",
+            Then::DenyNotEnrolled | Then::DenyRemote => "denied",
+            Then::ExemptNotEnrolled | Then::ExemptRemote => "left to the rest of the stack",
+        };
+        let remote = remote.map_or("any", yes);
+        writeln!(text, ".It {} Ta {remote} Ta {rule} Ta {then}", yes(enrolled)).unwrap();
+    }
+    text + ".El\n"
+}
+
+fn denials() -> String {
+    let mut text = ".Bl -tag -width Ds\n".to_owned();
+    for reason in REASONS {
+        let Row { word, codes: (second_factor, alternative), when, .. } = reason.row();
+        let word = if matches!(reason, Reason::Rejected(_)) { "the name of a check" } else { word };
+        let tag = match word.contains(' ') {
+            true => format!(".It {word} : Dv {}", pam(second_factor)),
+            false => format!(".It Cm {word} Ns : Dv {}", pam(second_factor)),
+        };
+        text += &tag;
+        if alternative != second_factor {
+            write!(text, " Ns , Dv {}", pam(alternative)).unwrap();
+        }
+        writeln!(text, "\n{when}").unwrap();
+    }
+    text + ".El\n"
+}
+
+/// The name of a code (`security/_pam_types.h`), which is also what the manuals of libpam call it.
+fn pam(code: i32) -> &'static str {
+    match code {
+        3 => "PAM_SERVICE_ERR",
+        4 => "PAM_SYSTEM_ERR",
+        6 => "PAM_PERM_DENIED",
+        7 => "PAM_AUTH_ERR",
+        9 => "PAM_AUTHINFO_UNAVAIL",
+        10 => "PAM_USER_UNKNOWN",
+        19 => "PAM_CONV_ERR",
+        other => panic!("{other} is no code of a denial"),
+    }
+}
