@@ -1,6 +1,7 @@
 //! Ring 2: real libpam, without privileges and without touching `/etc`. Both modules are loaded by it: the
 //! virtual one (the same code with an emulated key) and the one that is shipped (which finds no key here).
 
+mod calls;
 mod conversation;
 mod demo;
 mod entry;
