@@ -34,7 +34,8 @@ pub(crate) fn perform(verb: &str, rest: &str) -> bool {
             }
         }
         "descriptors" => descriptors(),
-        "memory" => memory(),
+        "memory" => memory("memory", "VmHWM:"),
+        "resident" => memory("resident", "RssAnon:"),
         "getenv" => look(rest),
         "tidy" => say(&format!("tidy={}", tidy())),
         _ => return false,
@@ -109,12 +110,12 @@ fn descriptors() {
     say(&format!("descriptors {}", words.join(" ")));
 }
 
-/// `memory=KIB`: the most that was ever resident.
-fn memory() {
+/// `memory=KIB`: the most that was ever resident; `resident=KIB`: what is now, but for files.
+fn memory(word: &str, key: &str) {
     let status = fs::read_to_string("/proc/self/status").expect("/proc");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
-    let kib = peak.trim().trim_end_matches(" kB");
-    say(&format!("memory={kib}"));
+    let value = status.lines().find_map(|line| line.strip_prefix(key)).expect("proc(5)");
+    let kib = value.trim().trim_end_matches(" kB");
+    say(&format!("{word}={kib}"));
 }
 
 /// What of this process a module could leave changed, in a line.
