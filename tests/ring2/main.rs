@@ -11,6 +11,7 @@ mod files;
 mod killed;
 mod limits;
 mod logins;
+mod memory;
 mod neighbours;
 mod opens;
 mod process;

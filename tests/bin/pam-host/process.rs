@@ -7,6 +7,7 @@ use std::fs;
 
 use nix::libc;
 
+use crate::allocation;
 use crate::interpose::watched;
 use crate::report::{hold, release, say};
 
@@ -37,6 +38,8 @@ pub(crate) fn perform(verb: &str, rest: &str) -> bool {
         "memory" => memory("memory", "VmHWM:"),
         "resident" => memory("resident", "RssAnon:"),
         "getenv" => look(rest),
+        "allocation" => allocation::fail(rest.parse().expect("a number")),
+        "allocations" => say(&format!("allocations={}", allocation::count())),
         "tidy" => say(&format!("tidy={}", tidy())),
         _ => return false,
     }
