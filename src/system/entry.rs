@@ -10,6 +10,8 @@ use std::sync::Once;
 use ::pam::macros::invoke_hook;
 use fidokey_core::verdict::Answer;
 
+use crate::pam::PamHost;
+
 pub use ::pam::constants::{PamFlag, PamResultCode};
 pub use ::pam::module::PamHandle;
 
@@ -79,7 +81,14 @@ pub unsafe fn authenticate(
     // SAFETY: the caller promises what is asked for here.
     unsafe {
         invoke_hook(handle, count, arguments, |handle, arguments| {
-            contained(|| code(hook(handle, &arguments).number()))
+            match contained(|| code(hook(handle, &arguments).number())) {
+                Some(code) => code,
+                None => {
+                    // A bug in this as well is one too many to be told of.
+                    let _ = contained(|| PamHost::new(handle).log_abort());
+                    PamResultCode::PAM_ABORT
+                }
+            }
         })
     }
 }
@@ -121,13 +130,13 @@ fn silence_panics() {
     ONCE.call_once_force(|_| set_hook(Box::new(|_| {})));
 }
 
-/// What `work` answers, or `PAM_ABORT` when it panics, whatever it panics with.
-fn contained(work: impl FnOnce() -> PamResultCode) -> PamResultCode {
+/// What `work` answers, or nothing when it panics, whatever it panics with.
+fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(code) => code,
+        Ok(answer) => Some(answer),
         Err(payload) => {
             discard(payload);
-            PamResultCode::PAM_ABORT
+            None
         }
     }
 }
