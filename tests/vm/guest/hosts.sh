@@ -1,8 +1,10 @@
 # shellcheck shell=bash disable=SC2016,SC2154
 # su, login and sshd, where the key is missing, foreign, or at the wrong end. That they let alice in with each
-# kind of key, `generations` shows; its records are used here.
+# kind of key, `generations` shows.
 
 . /payload/guest/product.sh
+rm -f /etc/fidokey/users/*.toml
+register es256 alice
 cp /usr/share/doc/fidokey/examples/sshd /etc/pam.d/sshd
 
 start_sshd() {

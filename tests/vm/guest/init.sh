@@ -49,6 +49,9 @@ set_up() {
 echo
 echo "=== begin"
 if set_up; then
+    # What the verdicts below hold for. libpam does not say its version itself.
+    echo "# $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release): libpam $(dpkg-query -W -f '${Version}' libpam0g)," \
+        "$(sudo -V | sed -n 's/^Sudo version /sudo /p'), Linux $(uname -r)"
     status=0
     while read -r scenario; do
         bash /payload/guest/lib.sh "/payload/guest/$scenario.sh" || status=1

@@ -28,6 +28,14 @@ PAM
 cp /usr/share/doc/fidokey/examples/su /etc/pam.d/su
 cp /usr/share/doc/fidokey/examples/login /etc/pam.d/login
 
+# register NAME USER: the key of that name becomes a key of the user's.
+register() {
+    plug "$1"
+    run fidokey enroll --user "$2" --name "$1"
+    expect_status 0
+    pull "$1"
+}
+
 expect_root() {
     expect_status 0
     expect_output 'uid=0(root)'
