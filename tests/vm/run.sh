@@ -7,7 +7,7 @@
 # SUITE is as for image.sh. DIR is what `make install DESTDIR=DIR` filled; it is laid over the machine's root. A SCENARIO is the
 # name of a file in tests/vm/guest without `.sh`: `peers` needs nothing of ours, `login` needs DIR.
 #
-# VM_TIMEOUT   seconds for all of it, 480 when not set
+# VM_TIMEOUT   seconds for all of it, 900 when not set
 # VM_ACCEL     what QEMU runs on, `tcg,thread=multi` when not set: there are machines whose /dev/kvm can be
 #              opened and yet boots nothing, so `kvm` has to be said
 # FIDOKEY_KEY  the emulated key's program, built when not set
@@ -67,7 +67,7 @@ mke2fs -q -t ext4 -O ^has_journal -d "$payload" "$work/payload.img" $((kilobytes
     >/dev/null
 
 log=$checkout/.cache/vm/last.log
-limit=${VM_TIMEOUT:-480}
+limit=${VM_TIMEOUT:-900}
 started=$SECONDS
 set +e
 timeout --kill-after=10 "$limit" qemu-system-x86_64 \

@@ -202,11 +202,10 @@ log_from_here() {
     logged=$(wc -l </run/syslog)
 }
 
-# expect_logged N REGEX: as many of our lines match. The one that writes them may lag behind.
+# expect_logged N REGEX: as many of our lines match. The program that writes them may lag behind.
 expect_logged() {
-    local found tries=0
-    while found=$(logged "$2" | wc -l) && [ "$found" -lt "$1" ] && [ "$tries" -lt 40 ]; do
-        tries=$((tries + 1))
+    local found until=$((SECONDS + 2))
+    while found=$(logged "$2" | wc -l) && [ "$found" -lt "$1" ] && [ "$SECONDS" -lt "$until" ]; do
         sleep 0.05
     done
     [ "$found" = "$1" ] || complain "expected $1 lines in the log with: $2; found $found"
