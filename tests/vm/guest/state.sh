@@ -196,7 +196,7 @@ given_a_new_account_with_an_old_number_then_it_gets_neither_keys_nor_state() {
     sed -i 's/^user = "alice"/user = "carol"/' "$record"
     ask rig-fidokey carol
     expect_status 0
-    expect_logged 1 'result=granted .*user=carol '
+    expect_logged 1 'result=granted .*user=carol .*state=other_account'
     # And as it happens: her own registration.
     rm "$record" "$state"
     run fidokey enroll --user carol --name hers
