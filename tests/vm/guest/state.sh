@@ -217,13 +217,13 @@ given_a_login_then_only_the_state_itself_is_there_afterwards() {
     expect_holds test "$(ls -A $directory)" = 1000.toml
 }
 
-# S4, Q4.
-given_two_hundred_logins_at_once_then_no_counter_is_taken_for_a_copy() {
+# S4, Q4: by the kernel's own locks. Two hundred at once are ring 2's.
+given_many_logins_at_once_then_no_counter_is_taken_for_a_copy() {
     local wave process processes
     plug blue
     granted
     log_from_here
-    for wave in {1..20}; do
+    for wave in {1..6}; do
         processes=()
         for process in {1..10}; do
             timeout 60 pamtester rig-fidokey alice authenticate >/dev/null 2>&1 &
@@ -231,11 +231,10 @@ given_two_hundred_logins_at_once_then_no_counter_is_taken_for_a_copy() {
         done
         wait "${processes[@]}"
     done
-    expect_logged 200 ''
-    expect_logged 0 'counter'
+    expect_logged 60 ''
+    expect_logged 0 'counter|state='
     expect_logged "$(logged 'reason=key_busy' | wc -l)" 'result=denied'
-    echo "    $(logged result=granted | wc -l) granted, $(logged reason=key_busy | wc -l) busy"
-    expect_holds test "$(logged result=granted | wc -l)" -ge 20
+    expect_holds test "$(logged result=granted | wc -l)" -ge 30
     log_from_here
     granted
     expect_logged 1 'result=granted '
