@@ -4,8 +4,9 @@
 #
 #   tests/vm/run.sh [--suite SUITE] [--install DIR] SCENARIO...
 #
-# SUITE is as for image.sh. DIR is what `make install DESTDIR=DIR` filled; it is laid over the machine's root. A SCENARIO is the
-# name of a file in tests/vm/guest without `.sh`: `peers` needs nothing of ours, `login` needs DIR.
+# SUITE is as for image.sh. DIR is what `make install DESTDIR=DIR` filled; it is laid over the machine's root.
+# A SCENARIO is the name of a file in tests/vm/guest without `.sh`: `peers` needs nothing of ours, `login` needs
+# DIR.
 #
 # VM_TIMEOUT   seconds for all of it, 900 when not set
 # VM_ACCEL     what QEMU runs on, `tcg,thread=multi` when not set: there are machines whose /dev/kvm can be
