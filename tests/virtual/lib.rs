@@ -20,12 +20,13 @@ use fidokey_core::ports::{
 };
 use fidokey_core::verdict::Answer;
 use fidokey_system::allocator::Silent;
+use fidokey_system::entry::log_abort;
 use fidokey_system::files::Places;
 use fidokey_system::machine::System;
 use fidokey_system::pam::{PamHandle, PamHost};
 use fidokey_tests::socket_keys::SocketKeys;
 
-fidokey_system::export!(authenticate);
+fidokey_system::export!(authenticate, log_abort);
 
 #[global_allocator]
 static ALLOCATOR: Silent = Silent;
