@@ -199,6 +199,9 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
         if let Some(reason) = self.unusable() {
             return Err(reason);
         }
+        if self.asked.is_empty() && !self.asking.bus.are_visible().map_err(Reason::Fault)? {
+            return Err(Reason::KeyInaccessible);
+        }
         if self.asking.bus.now().map_err(Reason::Fault)? >= self.insert_until {
             return Err(self.asked.first().map_or(Reason::NoKey, |(_, reason)| *reason));
         }

@@ -15,6 +15,8 @@ use crate::verdict::{Answer, Reason, Verdict};
 mod settle;
 mod trail;
 
+pub use trail::aborted;
+
 /// What a login came to, before it is a number.
 #[derive(Debug)]
 #[must_use]

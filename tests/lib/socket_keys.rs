@@ -1,13 +1,12 @@
 //! Keys whose wires are sockets: the client's side of an emulated key in this or another process.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::time::{ClockId, clock_gettime};
@@ -23,7 +22,7 @@ struct Wire {
     open: bool,
     alive: bool,
     /// As long as it is open, where there is a lock.
-    held: Option<Flock<File>>,
+    held: Option<File>,
 }
 
 impl SocketKeys {
@@ -87,12 +86,16 @@ impl Keys for SocketKeys {
         match self.wire(key) {
             Some(wire) if wire.alive => {
                 if let Some(path) = lock {
-                    let node = File::open(path).expect("the test has made it");
-                    match Flock::lock(node, FlockArg::LockExclusiveNonblock) {
-                        Ok(held) => wire.held = Some(held),
-                        Err((_, Errno::EWOULDBLOCK)) => return Err(OpenError::Busy),
-                        Err((_, errno)) => return Err(OpenError::Denied { errno: errno as i32 }),
-                    }
+                    let denied = |error: std::io::Error| OpenError::Denied {
+                        errno: error.raw_os_error().unwrap_or_default(),
+                    };
+                    let node = File::open(path).map_err(denied)?;
+                    node.try_lock().map_err(|refused| match refused {
+                        TryLockError::WouldBlock => OpenError::Busy,
+                        TryLockError::Error(error) => denied(error),
+                    })?;
+                    // Until it is closed, however that happens.
+                    wire.held = Some(node);
                 }
                 wire.open = true;
                 Ok(())

@@ -14,7 +14,7 @@ fn given_an_eleventh_entry_then_the_key_refuses_the_whole_without_a_touch() {
         let credentials = others(count, 64);
         let ids: Vec<&[u8]> = credentials.iter().map(|c| c.id.as_bytes()).collect();
         let request = ctap2::get_assertion(RpId::default().as_str(), &[0x5a; 32], &ids, true);
-        let refused = key.ask(|client, until| client.touch(&request, until).unwrap_err());
+        let refused = key.ask(async |client, until| client.touch(&request, until).await.unwrap_err());
         assert_eq!(refused, KeyError::Status(Status(status)));
     }
     assert_eq!(key.commands(), ["INIT", "getAssertion 2e", "touch", "INIT", "getAssertion 12"]);

@@ -14,7 +14,7 @@ use crate::scene::{Plugged, enrolled, others, plug};
 
 #[test]
 fn given_the_key_then_it_says_what_the_core_counts_on() {
-    let info = plug(SecondKey::new(1)).ask(|client, until| client.info(until).unwrap());
+    let info = plug(SecondKey::new(1)).ask(async |client, until| client.info(until).await.unwrap());
     assert!(
         info.fido2
             && info.algorithms.contains(&Algorithm::Es256)
@@ -126,9 +126,9 @@ fn given_more_keys_than_its_list_takes_then_another_one_is_registered() {
 #[test]
 fn given_nobody_touches_it_then_the_registration_ends_and_the_key_is_free_again() {
     let key = plug(SecondKey::new(1).touch(Touch::Never));
-    let error = key.ask(|client, _| {
+    let error = key.ask(async |client, _| {
         let until = client.now().unwrap().after(Duration::from_millis(300));
-        EnrollError::from(client.touch(&request(true, &[]), until).unwrap_err())
+        EnrollError::from(client.touch(&request(true, &[]), until).await.unwrap_err())
     });
     assert_eq!(error, EnrollError::TouchTimeout);
     key.handle.set_touch(Touch::AtOnce);
@@ -137,7 +137,7 @@ fn given_nobody_touches_it_then_the_registration_ends_and_the_key_is_free_again(
 
 fn make(key: &Plugged, cred_protect: bool, exclude: &[&[u8]]) -> Vec<u8> {
     let request = request(cred_protect, exclude);
-    key.ask(|client, until| client.touch(&request, until).unwrap())
+    key.ask(async |client, until| client.touch(&request, until).await.unwrap())
 }
 
 fn request(cred_protect: bool, exclude: &[&[u8]]) -> Vec<u8> {

@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
 use fidokey_core::credential::{AccountName, Algorithm, Credential, KeyName, RpId};
+use fidokey_core::ctap::bus::Bus;
 use fidokey_core::ctap::client::Client;
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
 use fidokey_core::login::login;
@@ -48,10 +49,18 @@ impl Plugged {
     }
 
     /// Something asked of the key as the core's client.
-    pub(crate) fn ask<T>(&self, ask: impl FnOnce(&mut Client<'_, SocketKeys>, Moment) -> T) -> T {
+    pub(crate) fn ask<T>(
+        &self,
+        ask: impl AsyncFnOnce(&mut Client<'_, '_, SocketKeys>, Moment) -> T,
+    ) -> T {
         let mut keys = self.keys();
-        let until = keys.now().unwrap().after(Duration::from_secs(5));
-        ask(&mut Client::open(&mut keys, KeyId(0), 1, until).unwrap(), until)
+        let bus = Bus::new(&mut keys);
+        let until = bus.now().unwrap().after(Duration::from_secs(5));
+        let talk = async {
+            let mut client = Client::open(&bus, KeyId(0), 1, until).await.unwrap();
+            ask(&mut client, until).await
+        };
+        bus.alone(KeyId(0), talk).unwrap()
     }
 
     /// The commands since the last look, each with the status of its answer, and the touches.

@@ -5,12 +5,13 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::task::Poll;
 use std::time::Duration;
 
 use super::channel::{Incoming, Link};
 use crate::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
+use crate::race::Race;
 
 /// Silence that ends draining, and the longest that draining takes.
 pub(super) const DRAIN_SILENCE: Duration = Duration::from_millis(200);
@@ -83,6 +84,31 @@ impl<'k, K: Keys> Bus<'k, K> {
     /// As there.
     pub fn plugged(&self) -> Result<Vec<KeyId>, Fault> {
         self.with_keys(|keys| keys.plugged())?
+    }
+
+    /// See [`Keys::are_visible`].
+    ///
+    /// # Errors
+    /// [`Fault`] never comes of it.
+    pub fn are_visible(&self) -> Result<bool, Fault> {
+        self.with_keys(|keys| keys.are_visible())
+    }
+
+    /// Has one conversation, with `key` and nobody else.
+    ///
+    /// # Errors
+    /// [`Fault`] when waiting fails.
+    pub fn alone<T>(&self, key: KeyId, talk: impl Future<Output = T>) -> Result<T, Fault> {
+        let mut race = Race::default();
+        self.begin(key)?;
+        race.enter(key, talk);
+        loop {
+            if let Some((_, outcome)) = race.step(self)? {
+                return Ok(outcome);
+            }
+            let until = self.now()?.after(DRAIN_MAX);
+            self.wait(until)?;
+        }
     }
 
     /// Waits for the next event, `until` at the latest, or until a conversation wants to go on, and notes it for the

@@ -11,7 +11,8 @@
 //! * `direct:PATH`: loads a module without libpam and calls it as libpam never would;
 //! * `cwd-gone`, `umask:OCTAL`, `nice:NUMBER`, `close:DIGITS`, `limit:NAME=NUMBER` … `unlimit`: what is odd
 //!   about this process from now on;
-//! * `descriptors`, `memory`, `tidy`: what can be seen of it now;
+//! * `descriptors`, `memory`, `resident`, `tidy`: what can be seen of it now;
+//! * `allocation:NUMBER`: that one of the allocations of the next call fails; `allocations`: how many there were;
 //! * `getenv:NAME`: a look at the environment, as a module could take one.
 //!
 //! What is logged meanwhile is `log PRIORITY PREFIX TEXT`; a look at the environment during a call of libpam
@@ -19,6 +20,7 @@
 
 #![expect(unsafe_code, reason = "libpam is C")]
 
+mod allocation;
 mod conversation;
 mod direct;
 mod interpose;
