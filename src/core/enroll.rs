@@ -145,10 +145,13 @@ async fn register<M: Machine, H: Host, K: Keys>(
     let mut talk = Talk { stage, enrollment, client, is_touched };
     if talk.client.speaks_ctap2() {
         let credential = talk.make(until).await?;
+        // The other keys are cancelled before this one is to be touched again.
+        bus.turn(key).await?;
         talk.prove(&credential).await?;
         Ok(credential)
     } else {
         let credential = talk.u2f_make(until).await?;
+        bus.turn(key).await?;
         talk.u2f_prove(&credential).await?;
         Ok(credential)
     }

@@ -133,8 +133,11 @@ impl<'k, K: Keys> Bus<'k, K> {
         Ok(Happened::Progress)
     }
 
-    /// Waits until no key is being left any more, a second at the most. What fails here is left as it is.
+    /// Waits until no key is being left any more, a second at the most. Nobody has a conversation any more. What fails
+    /// here is left as it is.
     pub fn settle(&self) {
+        // A conversation that was given up before its key was open has left word of when it would go on.
+        let _ = self.with_lines(|lines| lines.retain(|_, line| line.leaving.is_some()));
         let busy =
             |lines: &mut BTreeMap<KeyId, Line>| lines.values().any(|line| line.leaving.is_some());
         while self.with_lines(busy) == Ok(true) {
@@ -166,6 +169,25 @@ impl<'k, K: Keys> Bus<'k, K> {
         self.with_lines(|lines| lines.values_mut().for_each(|line| line.wake = None))
     }
 
+    /// Lets whoever waits for the events have a turn before the conversation with `key` goes on.
+    pub(crate) async fn turn(&self, key: KeyId) -> Result<(), Fault> {
+        let mut turned = false;
+        poll_fn(|_| {
+            if std::mem::replace(&mut turned, true) {
+                return Poll::Ready(Ok(()));
+            }
+            match self.now().and_then(|now| self.wake(key, now)) {
+                Ok(()) => Poll::Pending,
+                Err(fault) => Poll::Ready(Err(fault)),
+            }
+        })
+        .await
+    }
+
+    fn wake(&self, key: KeyId, at: Moment) -> Result<(), Fault> {
+        self.with_lines(|lines| lines.entry(key).or_default().wake = Some(at))
+    }
+
     /// What happens next to `key`, `until` at the latest.
     pub(super) async fn next(&self, key: KeyId, until: Moment) -> Result<Input, Fault> {
         poll_fn(|_| match self.poll(key, until) {
@@ -184,9 +206,7 @@ impl<'k, K: Keys> Bus<'k, K> {
         if self.now()? >= until {
             return Ok(Some(Input::Elapsed));
         }
-        self.with_lines(|lines| {
-            lines.entry(key).or_default().wake = Some(until);
-        })?;
+        self.wake(key, until)?;
         Ok(None)
     }
 

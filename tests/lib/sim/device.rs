@@ -15,6 +15,20 @@ pub trait Device {
     fn pop(&mut self) -> Report;
 }
 
+impl<D: Device + ?Sized> Device for Box<D> {
+    fn receive(&mut self, now: Duration, report: &Report) {
+        (**self).receive(now, report);
+    }
+
+    fn due(&self) -> Option<Duration> {
+        (**self).due()
+    }
+
+    fn pop(&mut self) -> Report {
+        (**self).pop()
+    }
+}
+
 /// A whole message from the host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Message {

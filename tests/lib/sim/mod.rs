@@ -8,6 +8,7 @@ pub mod registering;
 pub mod scripts;
 pub mod softkey;
 pub mod u2f_key;
+pub mod watched;
 pub mod world;
 
 use std::cell::{Cell, RefCell};
@@ -145,6 +146,11 @@ impl SimKeys {
     /// Removes `key` at the n-th open, send or report (from 0).
     pub fn remove_at(&mut self, key: KeyId, step: u64) {
         self.slot(key).removed_at = Some(step);
+    }
+
+    /// Whether any key is open.
+    pub fn any_open(&self) -> bool {
+        self.slots.iter().any(|slot| slot.open)
     }
 
     /// The time that has passed.
