@@ -75,7 +75,7 @@ impl Keys for SocketKeys {
             // The descriptor is open for as long as the test keeps it.
             let fd = borrow(wire.fd);
             let mut fds = [PollFd::new(fd, PollFlags::empty())];
-            wire.alive && matches!(poll(&mut fds, PollTimeout::ZERO), Ok(0))
+            wire.alive && matches!(poll(&mut fds, PollTimeout::ZERO), Ok(0) | Err(Errno::EINTR))
         };
         let keys = self.wires.iter().enumerate().filter(|(_, wire)| alive(wire));
         Ok(keys.filter_map(|(index, _)| Some(KeyId(u64::try_from(index).ok()?))).collect())
