@@ -11,7 +11,7 @@ use attempt::{Miss, Turn, show, try_key};
 
 use crate::assertion::{Subject, Verified};
 use crate::credential::{Credential, Verification};
-use crate::ports::{Host, KeyId, Keys, Machine};
+use crate::ports::{Host, KeyEvent, KeyId, Keys, Machine, Moment};
 use crate::verdict::Reason;
 
 mod attempt;
@@ -86,7 +86,7 @@ pub fn ask<M: Machine, H: Host, K: Keys>(
                 show(host, "Insert your security key.").map_err(miss_to_reason)?;
                 invited = true;
             }
-            keys.wait(insert_until).map_err(fault)?;
+            wait(keys, insert_until)?;
             continue;
         };
         let turn = Turn { question, key, sole, end };
@@ -110,9 +110,17 @@ pub fn ask<M: Machine, H: Host, K: Keys>(
                     return Err(Reason::NoKey);
                 }
                 insert_until = insert_until.max(now.after(question.wait_for_key)).min(end);
-                keys.wait(now.after(REMOVED).min(end)).map_err(fault)?;
+                wait(keys, now.after(REMOVED).min(end))?;
             }
         }
+    }
+}
+
+/// Waits for anything to happen, and ends the login where somebody wants that.
+fn wait<K: Keys>(keys: &mut K, until: Moment) -> Result<(), Reason> {
+    match keys.wait(until).map_err(Reason::Fault)? {
+        KeyEvent::Signal(signal) => Err(signal.into()),
+        _ => Ok(()),
     }
 }
 

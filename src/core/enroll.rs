@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::assertion::{Challenge, Subject};
 use crate::credential::{Algorithm, Credential, KeyName, RpId};
 use crate::ctap::client::Client;
-use crate::ports::{Account, Fault, Host, KeyId, Keys, Machine, Origin};
+use crate::ports::{Account, Fault, Host, KeyEvent, KeyId, Keys, Machine, Origin};
 use crate::record::CREDENTIALS_MAX;
 
 pub use error::EnrollError;
@@ -89,7 +89,9 @@ fn only_key<H: Host, K: Keys>(
                     show(host, "Insert your security key.")?;
                     invited = true;
                 }
-                keys.wait(until)?;
+                if matches!(keys.wait(until)?, KeyEvent::Signal(_)) {
+                    return Err(EnrollError::Cancelled);
+                }
             }
             _ => return Err(EnrollError::SeveralKeys),
         }

@@ -37,6 +37,11 @@ pub fn login<M: Machine, H: Host, K: Keys>(
 ) -> Answer {
     let Decided { verdict, mode, .. } = decide_login(machine, host, keys, arguments);
     if let Verdict::Deny(reason) = &verdict {
+        // The password comes next: an interrupt that is still there when it was right would end the program then. After
+        // a second factor nothing comes next, and the interrupt is the program's to act on.
+        if mode == Mode::Alternative && *reason != Reason::Terminated {
+            keys.take_interrupt();
+        }
         if let Some(text) = reason.text() {
             // The verdict stands whether or not this is read.
             let _ = host.show(text);
@@ -63,6 +68,7 @@ pub fn decide_login<M: Machine, H: Host, K: Keys>(
         Ok(settings) => {
             mode = settings.mode;
             ceremony(machine, host, keys, &origin, &settings, &mut trail)
+                .and_then(|verdict| unless_signalled(verdict, keys))
                 .unwrap_or_else(Verdict::Deny)
         }
         Err(reason) => Verdict::Deny(reason),
@@ -70,6 +76,14 @@ pub fn decide_login<M: Machine, H: Host, K: Keys>(
     let (severity, line) = trail.line(&origin, &verdict, mode);
     host.log(severity, line.as_str());
     Decided { verdict, mode, cause: trail.cause }
+}
+
+/// Nobody is let in who has just given up: the program would die of the signal in the midst of what comes next.
+fn unless_signalled<K: Keys>(verdict: Verdict, keys: &mut K) -> Result<Verdict, Reason> {
+    match (&verdict, keys.pending_signal()) {
+        (Verdict::Allow(_), Some(signal)) => Err(signal.into()),
+        _ => Ok(verdict),
+    }
 }
 
 fn settings<M: Machine>(

@@ -21,5 +21,6 @@ mod replace;
 mod report_descriptor;
 #[cfg(test)]
 mod scratch;
+pub mod signals;
 mod state;
 mod walk;

@@ -12,6 +12,7 @@ mod policy;
 mod protocol;
 mod registrations;
 mod requests;
+mod signals;
 mod statuses;
 mod vectors;
 mod verdicts;

@@ -14,6 +14,7 @@ mod opens;
 mod process;
 mod run;
 mod setcred;
+mod signals;
 mod stage;
 mod state;
 mod state_calls;

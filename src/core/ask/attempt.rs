@@ -34,6 +34,7 @@ impl From<KeyError> for Miss {
         match error {
             KeyError::Call(CallError::Fault(fault)) => fault.into(),
             KeyError::Call(CallError::Gone) => Self::Gone,
+            KeyError::Call(CallError::Signal(signal)) => Self::End(signal.into()),
             KeyError::Call(CallError::Busy) => Self::Unusable(Reason::KeyBusy),
             KeyError::Call(CallError::Elapsed) => Self::End(Reason::TouchTimeout),
             KeyError::Call(CallError::Inaccessible(_)) => Self::Unusable(Reason::KeyInaccessible),

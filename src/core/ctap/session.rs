@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::channel::{CAPABILITY_CBOR, Framing, Incoming, Link};
-use crate::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
+use crate::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal};
 
 /// How long another program may hold a key before we give up.
 pub const LOCK_WAIT: Duration = Duration::from_secs(3);
@@ -39,6 +39,8 @@ pub enum CallError {
     Hid(u8),
     /// Its node cannot be opened, with this error number.
     Inaccessible(i32),
+    /// Somebody wants this wait to end.
+    Signal(Signal),
     /// It said nothing for 2 seconds.
     Silent,
     /// The request is longer than any message.
@@ -242,6 +244,7 @@ impl<'k, K: Keys> Session<'k, K> {
                 KeyEvent::Gone(key) if key == self.key => return Err(CallError::Gone),
                 KeyEvent::Elapsed if until <= silent_at => return Err(CallError::Elapsed),
                 KeyEvent::Elapsed => return Err(CallError::Silent),
+                KeyEvent::Signal(signal) => return Err(CallError::Signal(signal)),
                 // Whoever waits for other keys lists them anew.
                 KeyEvent::Gone(_) | KeyEvent::Hotplug | KeyEvent::Report(..) => {}
             }
@@ -272,11 +275,13 @@ impl<'k, K: Keys> Session<'k, K> {
 
     /// Reads what still comes: until the final frame of a cancelled request, 200 ms of silence, or `end`.
     fn drain(&mut self, end: Moment) -> Result<(), CallError> {
+        let mut quiet = self.keys.now()?.after(DRAIN_SILENCE);
         loop {
-            let quiet = self.keys.now()?.after(DRAIN_SILENCE);
             match self.hear(quiet, end) {
                 Ok(Incoming::Drained) => return Ok(()),
-                Ok(_) => {}
+                Ok(_) => quiet = self.keys.now()?.after(DRAIN_SILENCE),
+                // A key is given up in order all the same. Whoever waits next is told again.
+                Err(CallError::Signal(_)) => {}
                 Err(CallError::Silent | CallError::Elapsed) => return Ok(()),
                 Err(error) => return Err(error),
             }
@@ -295,11 +300,13 @@ impl<K: Keys> Drop for Session<'_, K> {
 }
 
 /// Waits a little without missing the deadline; what happens meanwhile is of no interest.
-fn pause<K: Keys>(keys: &mut K, until: Moment) -> Result<(), Fault> {
+fn pause<K: Keys>(keys: &mut K, until: Moment) -> Result<(), CallError> {
     let end = keys.now()?.after(RETRY).min(until);
     while keys.now()? < end {
-        if keys.wait(end)? == KeyEvent::Elapsed {
-            break;
+        match keys.wait(end)? {
+            KeyEvent::Elapsed => break,
+            KeyEvent::Signal(signal) => return Err(CallError::Signal(signal)),
+            KeyEvent::Gone(_) | KeyEvent::Hotplug | KeyEvent::Report(..) => {}
         }
     }
     Ok(())

@@ -16,6 +16,8 @@ use crate::registration::Unfit;
 pub enum EnrollError {
     /// The key already holds a credential of this account.
     AlreadyRegistered,
+    /// Somebody wanted the wait for a key to end.
+    Cancelled,
     /// The terminal or the conversation is gone.
     Conversation,
     /// The user declined on the key.
@@ -54,6 +56,7 @@ impl EnrollError {
     pub const fn remedy(self) -> &'static str {
         match self {
             Self::AlreadyRegistered => "Plug in another key, or see `fidokey list`.",
+            Self::Cancelled => "Nothing was written; run the command again when you want to.",
             Self::Conversation => "Run the command in a terminal.",
             Self::Declined => "Run the command again and confirm on the key.",
             Self::Fault(_) => "See the system's log; this should not happen.",
@@ -78,6 +81,7 @@ impl fmt::Display for EnrollError {
             Self::AlreadyRegistered => {
                 f.write_str("This key is already registered for the account.")
             }
+            Self::Cancelled => f.write_str("Cancelled."),
             Self::Conversation => f.write_str("There is no one to talk to."),
             Self::Declined => f.write_str("The registration was declined on the key."),
             Self::Fault(fault) => write!(f, "{} failed (error {}).", fault.call, fault.errno),
@@ -124,6 +128,7 @@ impl From<KeyError> for EnrollError {
             KeyError::Call(CallError::Gone) => Self::NoKey,
             KeyError::Call(CallError::Busy) => Self::KeyBusy,
             KeyError::Call(CallError::Elapsed) => Self::TouchTimeout,
+            KeyError::Call(CallError::Signal(_)) => Self::Cancelled,
             KeyError::Call(CallError::Inaccessible(errno)) => Self::KeyInaccessible(errno),
             KeyError::Status(Status::CREDENTIAL_EXCLUDED) => Self::AlreadyRegistered,
             KeyError::Status(Status::OPERATION_DENIED) => Self::Declined,
