@@ -1,6 +1,7 @@
 //! A login: who, under which policy, with which credentials, by which key; then the verdict, once.
 
 use trail::Trail;
+use waited::Waited;
 
 use crate::ask::{Answered, Question, ask};
 use crate::assertion::{Rejected, Subject, Verified};
@@ -14,6 +15,7 @@ use crate::verdict::{Answer, Reason, Verdict};
 
 mod settle;
 mod trail;
+mod waited;
 
 /// What a login came to, before it is a number.
 #[derive(Debug)]
@@ -67,7 +69,8 @@ pub fn decide_login<M: Machine, H: Host, K: Keys>(
     let verdict = match settings(machine, &origin, arguments, &mut trail) {
         Ok(settings) => {
             mode = settings.mode;
-            ceremony(machine, host, keys, &origin, &settings, &mut trail)
+            let line = Line { origin: &origin, arguments, settings: &settings };
+            ceremony(machine, host, keys, &line, &mut trail)
                 .and_then(|verdict| unless_signalled(verdict, keys))
                 .unwrap_or_else(Verdict::Deny)
         }
@@ -103,15 +106,24 @@ fn settings<M: Machine>(
     })
 }
 
+/// The module's line that is at work, for whom it is.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    origin: &'a Origin,
+    arguments: &'a [&'a [u8]],
+    settings: &'a Settings,
+}
+
 /// The steps of a login, each of which may end it.
 fn ceremony<M: Machine, H: Host, K: Keys>(
     machine: &mut M,
     host: &mut H,
     keys: &mut K,
-    origin: &Origin,
-    settings: &Settings,
+    line: &Line<'_>,
     trail: &mut Trail,
 ) -> Result<Verdict, Reason> {
+    let Line { origin, settings, arguments } = *line;
+    let names = host.asks_for_names();
     let typed = host.user().map_err(|error| match error {
         UserError::Conversation => Reason::Conversation,
         UserError::Unknown => Reason::UserUnknown,
@@ -141,6 +153,10 @@ fn ceremony<M: Machine, H: Host, K: Keys>(
         return Err(Reason::VerificationUnavailable);
     }
 
+    let waited = Waited::of(account.uid, origin, arguments);
+    if !names && let Some(reason) = waited.in_vain(machine, host, keys) {
+        return Err(reason);
+    }
     let question = Question {
         credentials: &usable,
         required,
@@ -149,10 +165,13 @@ fn ceremony<M: Machine, H: Host, K: Keys>(
         touch: settings.touch,
     };
     let case = settle::Case { account: &account, record: &record, settings, origin };
-    ask(machine, host, keys, &question, &mut |machine, host, answered| {
+    let answered = ask(machine, host, keys, &question, &mut |machine, host, answered| {
         conclude(machine, host, answered, &typed, required, &case, trail)
-    })
-    .map(Verdict::Allow)
+    });
+    if let Err(reason) = answered {
+        waited.note(machine, host, keys, reason);
+    }
+    answered.map(Verdict::Allow)
 }
 
 /// What is left to do after an assertion was verified, while its key is still ours: another login by the same key

@@ -306,6 +306,20 @@ pub trait Host {
     /// [`ConversationError`] when there is no conversation or it did not take the message.
     fn show(&mut self, text: &str) -> Result<(), ConversationError>;
 
+    /// Whether the program asks for a name, anew for each try, as login does: what was true of the last try is
+    /// nothing to the person who is there now.
+    fn asks_for_names(&mut self) -> bool {
+        false
+    }
+
+    /// What was kept under this name in this login's transaction: between the tries that a program like sudo makes.
+    fn recall(&mut self, _name: &str) -> Option<String> {
+        None
+    }
+
+    /// Keeps a text under this name until the transaction ends, where that is possible.
+    fn keep(&mut self, _name: &str, _text: &str) {}
+
     /// Asks the host to hold back the failure a little (`pam_fail_delay`): somebody may be guessing.
     fn delay_failure(&mut self);
 

@@ -14,6 +14,7 @@ mod registrations;
 mod requests;
 mod signals;
 mod statuses;
+mod tries;
 mod vectors;
 mod verdicts;
 mod webauthn;

@@ -20,4 +20,5 @@ mod state;
 mod state_calls;
 mod stepping;
 mod trace;
+mod tries;
 mod unsafe_files;

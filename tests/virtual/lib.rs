@@ -112,6 +112,15 @@ impl<H: Host> Host for FailPoints<'_, H> {
     fn show(&mut self, text: &str) -> Result<(), ConversationError> {
         self.call().show(text)
     }
+    fn asks_for_names(&mut self) -> bool {
+        self.call().asks_for_names()
+    }
+    fn recall(&mut self, name: &str) -> Option<String> {
+        self.call().recall(name)
+    }
+    fn keep(&mut self, name: &str, text: &str) {
+        self.call().keep(name, text);
+    }
     fn delay_failure(&mut self) {
         self.call().delay_failure();
     }
