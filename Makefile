@@ -52,9 +52,10 @@ ring12:
 	FIDOKEY_SO=$(CURDIR)/$(MODULE) FIDOKEY_VIRTUAL_SO=$(CURDIR)/target/release/libfidokey_virtual.so \
 		$(CARGO) test --locked -p fidokey-tests --test ring2
 
-# Ring 3.
+# Ring 3: Debian 12, then what differs in the Debian to come (libpam 1.7, sudo 1.9.17, another login).
 vm: build stage
-	tests/vm/run.sh --install $(STAGE) peers login generations hosts
+	tests/vm/run.sh --install $(STAGE) peers login generations hosts policy state
+	tests/vm/run.sh --suite sid --install $(STAGE) login hosts policy
 
 # Another firmware as the key. A workspace of its own, which nothing of the above builds.
 second:

@@ -8,7 +8,9 @@ packages=(
     gcc libc6-dev       # the linker; libc.a for the emulated key that runs in the virtual machine
     libpam0g-dev        # the module and the tests link libpam
     make binutils       # the Makefile; readelf and nm for the tests of the shipped module
-    strace              # the tests that count system calls
+    strace              # the tests that count system calls and break them
+    mount util-linux    # those with limits and namespaces …
+    hostname            # … and another name of the machine
     qemu-system-x86     # the virtual machine …
     mmdebstrap          # … its root file system
     e2fsprogs           # … its disks

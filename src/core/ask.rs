@@ -79,6 +79,9 @@ pub fn ask<M: Machine, H: Host, K: Keys>(
             if let Some((_, reason)) = unusable {
                 return Err(*reason);
             }
+            if asked.is_empty() && !keys.are_visible() {
+                return Err(Reason::KeyInaccessible);
+            }
             if keys.now().map_err(fault)? >= insert_until {
                 return Err(asked.first().map_or(Reason::NoKey, |(_, reason)| *reason));
             }

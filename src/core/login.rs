@@ -17,6 +17,8 @@ mod settle;
 mod trail;
 mod waited;
 
+pub use trail::aborted;
+
 /// What a login came to, before it is a number.
 #[derive(Debug)]
 #[must_use]

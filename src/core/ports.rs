@@ -110,6 +110,11 @@ pub trait Keys {
     /// [`Fault`] when the list of devices cannot be read; an absent list is an empty one.
     fn plugged(&mut self) -> Result<Vec<KeyId>, Fault>;
 
+    /// Whether the system shows its devices at all. Where it does not, it is of no use to wait for a key.
+    fn are_visible(&self) -> bool {
+        true
+    }
+
     /// Opens a key and takes the lock on it, without waiting.
     ///
     /// # Errors

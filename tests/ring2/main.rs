@@ -1,6 +1,7 @@
 //! Ring 2: real libpam, without privileges and without touching `/etc`. Both modules are loaded by it: the
 //! virtual one (the same code with an emulated key) and the one that is shipped (which finds no key here).
 
+mod calls;
 mod conversation;
 mod demo;
 mod entry;
@@ -10,6 +11,8 @@ mod files;
 mod killed;
 mod limits;
 mod logins;
+mod memory;
+mod neighbours;
 mod opens;
 mod process;
 mod run;
@@ -19,6 +22,7 @@ mod stage;
 mod state;
 mod state_calls;
 mod stepping;
+mod surroundings;
 mod trace;
 mod tries;
 mod unsafe_files;

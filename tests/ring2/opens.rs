@@ -38,12 +38,11 @@ fn given_an_open_that_fails_then_denied_with_path_and_error_in_the_log() {
         let (outcome, calls) = stage.traced(&WITH_MARKS, &["authenticate"]);
         assert_eq!(outcome.log().get("code"), Some(code));
         let root = stage.directory.to_str().unwrap();
-        let ours: Vec<_> = opens(&calls)
-            .into_iter()
-            .filter(|call| call.path().is_some_and(|path| path.starts_with(root)))
-            // The virtual key's.
-            .filter(|call| call.path() != Some(format!("{root}/key")))
-            .collect();
+        let mut ours = opens(&calls);
+        ours.retain(|call| call.path().is_some_and(|path| path.starts_with(root)));
+        // What follows the last of them is the virtual key's and the state's.
+        let in_etc = |call: &&Call| call.path().is_some_and(|path| path.contains("/etc/"));
+        ours.truncate(ours.iter().rposition(in_etc).unwrap() + 1);
         // The root and two directories to the policy, the root and three to the record.
         assert_eq!(ours.len(), 9, "{ours:?}");
         for call in ours {
@@ -90,12 +89,15 @@ fn given_a_link_on_the_way_then_nothing_behind_it_is_opened() {
 /// BAR F14: our files and those of NSS, nothing below a home, nothing else.
 #[test]
 fn given_a_login_then_nothing_is_opened_but_our_files_and_those_of_nss() {
-    let (stage, key) = Stage::enrolled(&EmulatedKey::new(114));
-    let root = stage.directory.to_str().unwrap();
-    let granted = stage.traced(&WITH_MARKS, &["authenticate", "setcred:2"]);
+    let (mut stage, key) = Stage::enrolled(&EmulatedKey::new(114));
+    let words = ["authenticate", "setcred:2"];
+    let granted = stage.traced(&WITH_MARKS, &words);
+    stage.as_owner = true;
+    let with_state = stage.traced(&WITH_MARKS, &words);
     key.unplug();
-    let denied = stage.traced(&WITH_MARKS, &["authenticate", "setcred:2"]);
-    for ((outcome, calls), code) in [(granted, 0), (denied, 7)] {
+    let denied = stage.traced(&WITH_MARKS, &words);
+    let root = stage.directory.to_str().unwrap();
+    for ((outcome, calls), code) in [(granted, 0), (with_state, 0), (denied, 7)] {
         assert_eq!(outcome.code("authenticate"), code);
         let opens = opens(&calls);
         assert!(opens.len() >= 9);
@@ -105,7 +107,9 @@ fn given_a_login_then_nothing_is_opened_but_our_files_and_those_of_nss() {
                 || path == format!("{root}/etc")
                 || path.starts_with(&format!("{root}/etc/fidokey"))
                 || path == format!("{root}/key")
-                || path.starts_with(&format!("{root}/var"));
+                || path == format!("{root}/var")
+                || path == format!("{root}/var/lib")
+                || path.starts_with(&format!("{root}/var/lib/fidokey"));
             // What nss(5), nsswitch.conf(5) and ld.so(8) name.
             let nss = ["/etc/passwd", "/etc/nsswitch.conf", "/etc/ld.so.cache"].contains(&&*path)
                 || path.contains("/libnss_")

@@ -89,7 +89,7 @@ fn assert_harmless(calls: &[Call]) {
     }
 }
 
-/// BAR X7, INV-6, INV-7: in a login that is granted, one that is denied after a wait, one that panics at its
+/// BAR X7, INV-6, INV-7: in a login that is granted, with a state and without, one that is denied after a wait, one that panics at its
 /// beginning and one that panics while the key is armed, and in setcred after each.
 #[test]
 fn given_any_login_then_the_module_does_nothing_to_the_process() {
@@ -101,8 +101,13 @@ fn given_any_login_then_the_module_does_nothing_to_the_process() {
         assert_eq!(outcome.code("authenticate"), code, "{panic}");
         assert_harmless(&calls);
     }
-    key.unplug();
+    // One that writes a state.
     stage.arguments(&[]);
+    stage.as_owner = true;
+    let (outcome, calls) = stage.traced(&[], &words);
+    assert_eq!(outcome.code("authenticate"), 0);
+    assert_harmless(&calls);
+    key.unplug();
     let (outcome, calls) = stage.traced(&[], &words);
     assert_eq!(outcome.code("authenticate"), 7);
     assert_harmless(&calls);
@@ -141,8 +146,10 @@ fn given_any_login_then_the_process_is_afterwards_as_before() {
         stage.arguments(&[panic]);
         check(&stage, code, stage.line("required"));
     }
-    key.unplug();
     stage.arguments(&[]);
+    stage.as_owner = true;
+    check(&stage, 0, stage.line("required"));
+    key.unplug();
     check(&stage, 7, stage.line("required"));
     check(&stage, 7, format!("auth required {} mode=second-factor", shipped_module().display()));
 }

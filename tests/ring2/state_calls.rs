@@ -99,7 +99,7 @@ fn given_a_call_for_the_state_that_fails_then_granted_with_a_warning() {
 }
 
 /// BAR S5, Q8: killed before each system call of a login that writes its state, one after the other. The state is
-/// the old one or a new one, whole, and the next login is granted.
+/// the old one or a new one, whole; the key and the locks are free, so that the next login is granted.
 #[test]
 fn given_a_login_that_is_killed_at_any_system_call_then_the_state_is_whole() {
     let (stage, key) = owned(&EmulatedKey::new(153));

@@ -19,13 +19,18 @@ use fidokey_core::ports::{
     Machine, Moment, OpenError, Origin, Report, Severity, Signal, TextFile, UserError,
 };
 use fidokey_core::verdict::Answer;
+use fidokey_system::allocator::Silent;
+use fidokey_system::entry::log_abort;
 use fidokey_system::files::Places;
 use fidokey_system::machine::System;
 use fidokey_system::pam::{PamHandle, PamHost};
 use fidokey_system::signals::Signals;
 use fidokey_tests::socket_keys::SocketKeys;
 
-fidokey_system::export!(authenticate);
+fidokey_system::export!(authenticate, log_abort);
+
+#[global_allocator]
+static ALLOCATOR: Silent = Silent;
 
 fn authenticate(handle: &mut PamHandle, arguments: &[&CStr]) -> Answer {
     let (own, arguments): (Vec<&[u8]>, Vec<&[u8]>) = arguments

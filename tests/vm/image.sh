@@ -1,6 +1,11 @@
 #!/bin/bash
-# Builds the virtual machine's root file system, kernel and initramfs, once per version of this
+# Builds the virtual machine's root file system, kernel and initramfs, once per suite and version of this
 # script, and prints the directory that holds them. Nothing of ours is in there.
+#
+#   tests/vm/image.sh [SUITE]
+#
+# SUITE is Debian's, `bookworm` when not said. The kernel is bookworm's whatever the root is: one kernel is
+# fetched, and what differs between two machines is what login loads.
 set -euo pipefail
 # The answer is the only thing on standard output.
 exec 3>&1 >&2
@@ -8,9 +13,11 @@ exec 3>&1 >&2
 here=$(dirname "$(readlink -f "$0")")
 checkout=$(readlink -f "$here/../..")
 
-suite=bookworm
+suite=${1:-bookworm}
+kernel_suite=bookworm
 packages=sudo,login,passwd,libpam-modules,libpam-runtime,udev,kmod
 packages+=,openssh-server,openssh-client     # a host that sets PAM_RHOST
+packages+=,acl                              # a file that others may write by its ACL
 packages+=,pamtester                        # any PAM service, without a program of ours
 packages+=,fido2-tools,libpam-u2f,pamu2fcfg # the peers: libfido2's tools and pam-u2f
 # In this order, with what they need: what the initramfs must load to reach the root.
@@ -31,11 +38,14 @@ PATH=$PATH:/sbin:/usr/sbin
 [ "$(id -u)" = 0 ] || die "must run as root (mmdebstrap and mke2fs keep the owners of files)"
 
 key=$(sha256sum "$(readlink -f "$0")" | cut -c 1-12)
-image=$checkout/.cache/vm/$key
+image=$checkout/.cache/vm/$key-$suite
 if [ -e "$image/complete" ]; then
     echo "$image" >&3
     exit 0
 fi
+
+kernel=$image
+[ "$suite" = "$kernel_suite" ] || kernel=$("$0" "$kernel_suite" 3>&-)
 
 # Another run may be building it.
 mkdir -p "$checkout/.cache/vm"
@@ -47,8 +57,9 @@ if [ -e "$image/complete" ]; then
 fi
 
 started=$SECONDS
-# Images of other versions of this script.
-find "$checkout/.cache/vm" -mindepth 1 -maxdepth 1 -type d -regex '.*/[0-9a-f]*' -exec rm -rf {} +
+# Images of other versions of this script; those of other suites stay.
+find "$checkout/.cache/vm" -mindepth 1 -maxdepth 1 -type d -regex '.*/[0-9a-f]+\(-[a-z]+\)?' \
+    ! -name "$key-*" -exec rm -rf {} +
 rm -rf "$image"
 mkdir -p "$image"
 work=$(mktemp -d "$checkout/.cache/vm/work.XXXXXX")
@@ -57,7 +68,7 @@ trap 'rm -rf "$work"' EXIT
 # The mirrors, their keyrings, proxies and certificates are those of this machine's own apt, so that
 # the image can be built wherever packages can be installed. Where apt does not know the suite,
 # mmdebstrap falls back to its own mirror.
-[ -n "$(apt-get indextargets 'Identifier: Packages' "Codename: $suite" 'Origin: Debian')" ] ||
+[ -n "$(apt-get indextargets 'Identifier: Packages' 'Origin: Debian')" ] ||
     apt-get update -q
 mirrors=$(apt-get indextargets 'Identifier: Packages' 'Origin: Debian' | awk -v suite="$suite" '
     function flush() {
@@ -78,48 +89,49 @@ done < <(apt-config dump Acquire | grep -iE '::(proxy|verify-|cainfo|check-valid
 
 echo "image.sh: building the root file system"
 root=$work/root
-# The kernel is the suite's too, with the package lists that mmdebstrap has at that moment. It is not
-# installed: a kernel package in a root without an initramfs of its own is only trouble.
+hooks=()
+# With the package lists that mmdebstrap has at that moment. It is not installed: a kernel package in a root
+# without an initramfs of its own is only trouble.
 export KERNEL_DIRECTORY=$work
 # shellcheck disable=SC2016 # expanded in the hook
-kernel_hook='export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
+[ "$suite" != "$kernel_suite" ] || hooks=(--customize-hook='export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
     cd "$KERNEL_DIRECTORY"
     apt-get download -q -o APT::Sandbox::User=root "$(apt-cache depends --important linux-image-amd64 |
-        sed -n "s/^ *Depends: \(linux-image-[0-9].*-amd64\)\$/\1/p" | head -n 1)"'
+        sed -n "s/^ *Depends: \(linux-image-[0-9].*-amd64\)\$/\1/p" | head -n 1)"')
 arguments=(--quiet --variant=minbase --include="$packages" "${apt_options[@]}"
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*'
-    --dpkgopt='path-exclude=/usr/share/locale/*' --customize-hook="$kernel_hook" "$suite" "$root")
+    --dpkgopt='path-exclude=/usr/share/locale/*' "${hooks[@]}" "$suite" "$root")
 if [ -n "$mirrors" ]; then
     mmdebstrap "${arguments[@]}" - <<<"$mirrors"
 else
     mmdebstrap "${arguments[@]}"
 fi
 
-echo "image.sh: unpacking the kernel"
-dpkg-deb --extract "$work"/linux-image-*.deb "$work/kernel"
-version=$(basename "$work"/kernel/lib/modules/*)
-modules=$work/kernel/lib/modules/$version
-depmod -b "$work/kernel" "$version"
+# The kernel with the initramfs that reaches the root.
+unpack_kernel() {
+    dpkg-deb --extract "$work"/linux-image-*.deb "$work/kernel"
+    version=$(basename "$work"/kernel/lib/modules/*)
+    depmod -b "$work/kernel" "$version"
 
-# The files that loading `$@` needs, dependencies first.
-module_files() {
-    local name
-    for name in "$@"; do
-        modprobe -d "$work/kernel" -S "$version" --show-depends "$name" |
-            sed -n 's/^insmod \([^ ]*\).*/\1/p'
-    done | awk '!seen[$0]++'
-}
+    # The files that loading `$@` needs, dependencies first.
+    module_files() {
+        local name
+        for name in "$@"; do
+            modprobe -d "$work/kernel" -S "$version" --show-depends "$name" |
+                sed -n 's/^insmod \([^ ]*\).*/\1/p'
+        done | awk '!seen[$0]++'
+    }
 
-mkdir -p "$work/init/bin" "$work/init/modules" "$work/init"/{dev,proc,sys,root}
-cp "$(command -v busybox)" "$work/init/bin/busybox"
-count=100
-for file in $(module_files "${boot_modules[@]}"); do
-    name=$count-$(basename "$file")
-    cp "$file" "$work/init/modules/$name"
-    case $name in *.xz) xz -d "$work/init/modules/$name" ;; esac
-    count=$((count + 1))
-done
-cat >"$work/init/init" <<'INIT'
+    mkdir -p "$work/init/bin" "$work/init/modules" "$work/init"/{dev,proc,sys,root}
+    cp "$(command -v busybox)" "$work/init/bin/busybox"
+    count=100
+    for file in $(module_files "${boot_modules[@]}"); do
+        name=$count-$(basename "$file")
+        cp "$file" "$work/init/modules/$name"
+        case $name in *.xz) xz -d "$work/init/modules/$name" ;; esac
+        count=$((count + 1))
+    done
+    cat >"$work/init/init" <<'INIT'
 #!/bin/busybox sh
 # From the initramfs to the root (vda) with the payload (vdb), whose init takes over.
 export PATH=/bin
@@ -136,24 +148,34 @@ mount --move /dev /root/dev
 umount /proc /sys
 exec switch_root /root /bin/bash /payload/guest/init.sh
 INIT
-mkdir "$work/init/sbin"
-ln -s /bin/busybox "$work/init/bin/sh"
-chmod 755 "$work/init/init"
-(cd "$work/init" && find . | cpio --quiet -o -H newc | gzip -1) >"$image/initramfs.img"
-cp "$work/kernel/boot/vmlinuz-$version" "$image/vmlinuz"
+    mkdir "$work/init/sbin"
+    ln -s /bin/busybox "$work/init/bin/sh"
+    chmod 755 "$work/init/init"
+    (cd "$work/init" && find . | cpio --quiet -o -H newc | gzip -1) >"$image/initramfs.img"
+    cp "$work/kernel/boot/vmlinuz-$version" "$image/vmlinuz"
+    # What every root gets of it.
+    (cd "$work/kernel/lib/modules" && {
+        module_files "${root_modules[@]}" | sed "s#^$PWD/##"
+        printf '%s\n' "$version"/modules.{builtin,builtin.modinfo,order}
+    } | tar -c -f "$image/modules.tar" --owner=0 --group=0 -T -)
+    echo "$version" >"$image/kernel-version"
+}
 
-mkdir -p "$root/payload"
-for file in $(module_files "${root_modules[@]}"); do
-    install -D -m 644 "$file" "$root${file#"$work/kernel"}"
-done
-cp "$modules"/modules.{builtin,builtin.modinfo,order} "$root/lib/modules/$version/"
+if [ "$suite" = "$kernel_suite" ]; then
+    echo "image.sh: unpacking the kernel"
+    unpack_kernel
+else
+    ln "$kernel"/{vmlinuz,initramfs.img,modules.tar,kernel-version} "$image"
+fi
+version=$(cat "$image/kernel-version")
+mkdir -p "$root/payload" "$root/lib/modules"
+tar -C "$root/lib/modules" -x -f "$image/modules.tar"
 depmod -b "$root" "$version"
 
 echo "image.sh: writing the disk"
 rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
 kilobytes=$(du -sk "$root" | cut -f 1)
 mke2fs -q -t ext4 -d "$root" -L root "$image/root.img" $((kilobytes * 5 / 4 + 131072))k >/dev/null
-echo "$version" >"$image/kernel-version"
 touch "$image/complete"
-echo "image.sh: built in $((SECONDS - started)) s (Linux $version)"
+echo "image.sh: built $suite in $((SECONDS - started)) s (Linux $version)"
 echo "$image" >&3

@@ -2,12 +2,13 @@
 # Boots a stock Debian in QEMU with the emulated key and what is to be tested, runs scenarios in it and
 # exits with their status.
 #
-#   tests/vm/run.sh [--install DIR] SCENARIO...
+#   tests/vm/run.sh [--suite SUITE] [--install DIR] SCENARIO...
 #
-# DIR is what `make install DESTDIR=DIR` filled; it is laid over the machine's root. A SCENARIO is the
-# name of a file in tests/vm/guest without `.sh`: `peers` needs nothing of ours, `login` needs DIR.
+# SUITE is as for image.sh. DIR is what `make install DESTDIR=DIR` filled; it is laid over the machine's root.
+# A SCENARIO is the name of a file in tests/vm/guest without `.sh`: `peers` needs nothing of ours, `login` needs
+# DIR.
 #
-# VM_TIMEOUT   seconds for all of it, 480 when not set
+# VM_TIMEOUT   seconds for all of it, 900 when not set
 # VM_ACCEL     what QEMU runs on, `tcg,thread=multi` when not set: there are machines whose /dev/kvm can be
 #              opened and yet boots nothing, so `kvm` has to be said
 # FIDOKEY_KEY  the emulated key's program, built when not set
@@ -22,19 +23,25 @@ die() {
     exit 1
 }
 
-install=
-if [ "${1-}" = --install ]; then
-    install=${2-}
-    [ -d "$install" ] || die "--install: no such directory: $install"
-    shift 2
-fi
+suite=bookworm install=
+while [[ ${1-} == --* ]]; do
+    case $1 in
+        --suite) suite=${2-} ;;
+        --install)
+            install=${2-}
+            [ -d "$install" ] || die "--install: no such directory: $install"
+            ;;
+        *) die "no such option: $1" ;;
+    esac
+    shift 2 || die "$1: a value is missing"
+done
 [ $# -gt 0 ] || die "which scenarios? See the head of this file"
 for scenario in "$@"; do
     [ -e "$here/guest/$scenario.sh" ] || die "no such scenario: $scenario"
 done
 command -v qemu-system-x86_64 >/dev/null || die "qemu-system-x86_64 is missing; run tests/setup.sh"
 
-image=$("$here/image.sh")
+image=$("$here/image.sh" "$suite")
 
 # Static, so that it runs in the guest whatever the C library of the machine that built it is.
 if [ -z "${FIDOKEY_KEY-}" ]; then
@@ -61,7 +68,7 @@ mke2fs -q -t ext4 -O ^has_journal -d "$payload" "$work/payload.img" $((kilobytes
     >/dev/null
 
 log=$checkout/.cache/vm/last.log
-limit=${VM_TIMEOUT:-480}
+limit=${VM_TIMEOUT:-900}
 started=$SECONDS
 set +e
 timeout --kill-after=10 "$limit" qemu-system-x86_64 \

@@ -4,7 +4,7 @@ use crate::audit::Line;
 use crate::cause::Cause;
 use crate::policy::Mode;
 use crate::ports::{Origin, Severity};
-use crate::verdict::{Reason, Verdict};
+use crate::verdict::{Answer, Reason, Verdict};
 
 /// What the log line says besides the verdict.
 #[derive(Debug)]
@@ -129,6 +129,21 @@ impl Trail {
         }
         self.state.map_or(Severity::Info, StateNote::severity)
     }
+}
+
+/// The line of a login that ended by a bug of ours, which nothing else is known of.
+pub fn aborted(origin: &Origin) -> Line {
+    let mut line = Line::default();
+    line.field("result", "denied")
+        .field("code", &Answer::ABORT.number().to_string())
+        .field("reason", "bug")
+        .field("user", "")
+        .field("uid", "")
+        .field("ruser", &origin.ruser)
+        .field("rhost", &origin.rhost)
+        .field("tty", &origin.tty)
+        .field("service", &origin.service);
+    line
 }
 
 fn severity(reason: Reason) -> Severity {

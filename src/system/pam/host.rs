@@ -5,6 +5,7 @@ use std::ffi::{CStr, c_uint};
 use ::pam::constants::PamResultCode;
 use ::pam::items::{Item, RHost, RUser, Service, Tty, User, UserPrompt};
 use ::pam::module::PamHandle;
+use fidokey_core::login::aborted;
 use fidokey_core::ports::{ConversationError, Host, Origin, Severity, UserError};
 
 use super::ffi::pam_fail_delay;
@@ -23,6 +24,12 @@ impl<'h> PamHost<'h> {
     #[must_use]
     pub const fn new(handle: &'h mut PamHandle) -> Self {
         Self { handle }
+    }
+
+    /// Says in the log that the login ended by a bug of ours. Whose login it was may be part of the bug.
+    pub(crate) fn log_abort(&mut self) {
+        let origin = self.origin();
+        log::log(self.handle, Severity::Error, aborted(&origin).as_str());
     }
 
     /// A text item as the program has it now; empty where it has none. An item that libpam does not give out

@@ -11,12 +11,14 @@ use std::ptr;
 use fidokey_core::verdict::Answer;
 use fidokey_system::entry::{PamHandle, PamResultCode};
 
-fidokey_system::export!(module);
+fidokey_system::export!(module, aborted);
 
 thread_local! {
     /// The module's deed: what to do, and how many arguments it was given.
     static DEED: Cell<Deed> = const { Cell::new(Deed::Answer) };
     static ARGUMENTS: Cell<Option<usize>> = const { Cell::new(None) };
+    /// How often it was told that the module had panicked.
+    static ABORTS: Cell<u32> = const { Cell::new(0) };
 }
 
 #[derive(Clone, Copy)]
@@ -41,6 +43,14 @@ fn module(_: &mut PamHandle, arguments: &[&CStr]) -> Answer {
         Deed::Answer => Answer::ABORT,
         Deed::Panic => panic!("a bug"),
         Deed::PanicTwice => std::panic::panic_any(Bomb),
+    }
+}
+
+/// Counts, and panics itself where the module has panicked twice.
+fn aborted(_: &mut PamHandle) {
+    ABORTS.set(ABORTS.get().saturating_add(1));
+    if matches!(DEED.get(), Deed::PanicTwice) {
+        std::panic::panic_any(Bomb);
     }
 }
 
@@ -101,8 +111,11 @@ fn the_arguments_of_the_line_reach_the_module() {
 fn a_panic_is_an_abort_whatever_it_is_made_of() {
     for deed in [Deed::Panic, Deed::PanicTwice] {
         DEED.set(deed);
+        ABORTS.set(0);
         assert_eq!(authenticate(handle(), 0, ptr::null()), 26);
+        assert_eq!(ABORTS.get(), 1);
     }
     DEED.set(Deed::Answer);
     assert_eq!(authenticate(handle(), 0, ptr::null()), PamResultCode::PAM_ABORT as i32);
+    assert_eq!(ABORTS.get(), 1);
 }

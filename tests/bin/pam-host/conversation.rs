@@ -7,6 +7,7 @@ use std::ptr::null_mut;
 
 use nix::libc;
 
+use crate::allocation::unwatched;
 use crate::report::say;
 use crate::{PAM_USER, State, pam_set_item};
 
@@ -36,6 +37,15 @@ pub(crate) extern "C" fn converse(
     count: c_int,
     messages: *const *const Message,
     responses: *mut *mut Response,
+    data: *mut c_void,
+) -> c_int {
+    unwatched(|| answer(messages, responses, count, data))
+}
+
+fn answer(
+    messages: *const *const Message,
+    responses: *mut *mut Response,
+    count: c_int,
     data: *mut c_void,
 ) -> c_int {
     // SAFETY: the pointer given at the start; main waits in libpam meanwhile.

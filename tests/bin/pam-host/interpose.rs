@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::libc;
 
+use crate::allocation::{unwatched, watch};
 use crate::report::say;
 
 static CALLED: AtomicBool = AtomicBool::new(false);
@@ -24,7 +25,9 @@ pub(crate) fn watched<T>(call: impl FnOnce() -> T) -> T {
     let _ = callers();
     mark(c"/fidokey-begin");
     CALLED.store(true, Ordering::Relaxed);
+    watch(true);
     let result = call();
+    watch(false);
     CALLED.store(false, Ordering::Relaxed);
     mark(c"/fidokey-end");
     result
@@ -40,11 +43,15 @@ extern "C" fn syslog(
     text: *const c_char,
 ) {
     let string = |text: *const c_char| {
+        // What libpam hands over where it had no memory, and printf takes.
+        if text.is_null() {
+            return "(null)".to_owned();
+        }
         // SAFETY: libpam hands over two C strings.
         let text = unsafe { CStr::from_ptr(text) };
         text.to_str().map_or_else(|_| format!("not UTF-8: {text:?}"), str::to_owned)
     };
-    say(&format!("log {priority} {} {}", string(prefix), string(text)));
+    unwatched(|| say(&format!("log {priority} {} {}", string(prefix), string(text))));
 }
 
 /// The same with `_FORTIFY_SOURCE`.
@@ -85,11 +92,15 @@ fn real(name: &CStr) -> Get {
 
 fn note(name: *const c_char) {
     if CALLED.load(Ordering::Relaxed) {
-        // SAFETY: the name that getenv was called with.
-        let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
-        let caller = callers().into_iter().find(|file| !file.ends_with("/pam-host"));
-        say(&format!("getenv {name} {}", caller.as_deref().unwrap_or("pam-host")));
+        unwatched(|| tell(name));
     }
+}
+
+fn tell(name: *const c_char) {
+    // SAFETY: the name that getenv was called with.
+    let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
+    let caller = callers().into_iter().find(|file| !file.ends_with("/pam-host"));
+    say(&format!("getenv {name} {}", caller.as_deref().unwrap_or("pam-host")));
 }
 
 unsafe extern "C" {

@@ -14,7 +14,8 @@
 //! * `block:NAMES`, `handle:NAMES`, `later:NAME=MS`: signals, as `INT,TERM`: blocked in this thread, or handled; one
 //!   that comes from outside, later; `await-pending`: until one is;
 //! * `signals`: what is pending, blocked and was handled since the last time, `signals pending=… blocked=… handled=…`;
-//! * `descriptors`, `memory`, `tidy`: what can be seen of it now;
+//! * `descriptors`, `memory`, `resident`, `tidy`: what can be seen of it now;
+//! * `allocation:NUMBER`: that one of the allocations of the next call fails; `allocations`: how many there were;
 //! * `getenv:NAME`: a look at the environment, as a module could take one.
 //!
 //! What is logged meanwhile is `log PRIORITY PREFIX TEXT`; a look at the environment during a call of libpam
@@ -22,6 +23,7 @@
 
 #![expect(unsafe_code, reason = "libpam is C")]
 
+mod allocation;
 mod conversation;
 mod direct;
 mod interpose;

@@ -7,6 +7,7 @@ use std::fs;
 
 use nix::libc;
 
+use crate::allocation;
 use crate::interpose::watched;
 use crate::report::{hold, release, say};
 
@@ -34,8 +35,11 @@ pub(crate) fn perform(verb: &str, rest: &str) -> bool {
             }
         }
         "descriptors" => descriptors(),
-        "memory" => memory(),
+        "memory" => memory("memory", "VmHWM:"),
+        "resident" => memory("resident", "RssAnon:"),
         "getenv" => look(rest),
+        "allocation" => allocation::fail(rest.parse().expect("a number")),
+        "allocations" => say(&format!("allocations={}", allocation::count())),
         "tidy" => say(&format!("tidy={}", tidy())),
         _ => return false,
     }
@@ -109,12 +113,12 @@ fn descriptors() {
     say(&format!("descriptors {}", words.join(" ")));
 }
 
-/// `memory=KIB`: the most that was ever resident.
-fn memory() {
+/// `memory=KIB`: the most that was ever resident; `resident=KIB`: what is now, but for files.
+fn memory(word: &str, key: &str) {
     let status = fs::read_to_string("/proc/self/status").expect("/proc");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
-    let kib = peak.trim().trim_end_matches(" kB");
-    say(&format!("memory={kib}"));
+    let value = status.lines().find_map(|line| line.strip_prefix(key)).expect("proc(5)");
+    let kib = value.trim().trim_end_matches(" kB");
+    say(&format!("{word}={kib}"));
 }
 
 /// What of this process a module could leave changed, in a line.

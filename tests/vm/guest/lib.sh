@@ -193,6 +193,24 @@ expect_between() {
         complain "expected between $1 and $2 ms, took $milliseconds ms"
 }
 
+# logged REGEX: the lines of ours in the log that match, since the scenario began or since `log_from_here`.
+logged() {
+    tail -n "+$((logged + 1))" /run/syslog | grep -E 'fidokey\(.*result=' | grep -E -- "$1"
+}
+
+log_from_here() {
+    logged=$(wc -l </run/syslog)
+}
+
+# expect_logged N REGEX: as many of our lines match. The program that writes them may lag behind.
+expect_logged() {
+    local found until=$((SECONDS + 2))
+    while found=$(logged "$2" | wc -l) && [ "$found" -lt "$1" ] && [ "$SECONDS" -lt "$until" ]; do
+        sleep 0.05
+    done
+    [ "$found" = "$1" ] || complain "expected $1 lines in the log with: $2; found $found"
+}
+
 # expect_holds COMMAND...: any other condition.
 expect_holds() {
     "$@" || complain "does not hold: $*"

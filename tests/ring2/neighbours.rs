@@ -1,0 +1,85 @@
+//! Others beside the login: who holds the key, the same module a second time, and the logins before it.
+
+use std::fs::File;
+use std::time::{Duration, Instant};
+
+use fidokey_tests::key::EmulatedKey;
+
+use crate::stage::{Stage, commands};
+
+/// BAR Q6, Q7: another program holds the key and does not let go. It is waited for, then that is said, to the user
+/// and to the log, and the key was left alone.
+#[test]
+fn given_a_key_that_another_program_holds_then_denied_after_a_wait() {
+    let (stage, key) = Stage::enrolled(&EmulatedKey::new(191));
+    let holder = File::open(stage.directory.join("key")).unwrap();
+    holder.try_lock().unwrap();
+    let start = Instant::now();
+    let outcome = stage.run(&["authenticate"]);
+    assert!(start.elapsed() < Duration::from_secs(10));
+    let log = outcome.log();
+    assert_eq!((log.get("code"), log.get("reason")), (Some("7"), Some("key_busy")));
+    assert_eq!(outcome.shown(), ["The security key is in use by another program."]);
+    assert!(commands(&key).is_empty());
+    // And is used when it is free in time.
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            drop(holder);
+        });
+        stage.run(&["authenticate"])
+    });
+    assert_eq!(outcome.code("authenticate"), 0, "{:?}", outcome.report);
+}
+
+/// BAR Q11: two lines of ours, with rules of their own: each asks, decides and logs for itself.
+#[test]
+fn given_two_lines_in_one_stack_then_each_decides_for_itself() {
+    let (mut stage, key) = Stage::enrolled(&EmulatedKey::new(192));
+    let grants = stage.line("optional");
+    stage.arguments(&["verification=required"]);
+    let denies = stage.line("optional");
+    let permit = "auth required pam_permit.so".to_owned();
+    for (stack, expected) in [
+        ([&grants, &denies], ["0", "7"]),
+        ([&denies, &grants], ["7", "0"]),
+        ([&grants, &grants], ["0", "0"]),
+    ] {
+        key.clear_transcript();
+        let stack = [stack[0].clone(), stack[1].clone(), permit.clone()];
+        let outcome = stage.run_stack(&stack, &["authenticate"]);
+        let codes: Vec<_> =
+            outcome.logged().iter().map(|line| line.get("code").unwrap().to_owned()).collect();
+        assert_eq!(codes, expected);
+        let asked = commands(&key).iter().filter(|command| *command == "getAssertion").count();
+        assert_eq!(asked, expected.iter().filter(|code| **code == "0").count());
+    }
+}
+
+/// BAR Q10, in part: many logins in one process, that are granted, exempt or denied, leave no descriptor and no
+/// memory behind.
+#[test]
+fn given_many_logins_in_one_process_then_nothing_is_left_of_them() {
+    let (granted, _key) = Stage::enrolled(&EmulatedKey::new(193));
+    let exempt = Stage::bare();
+    let broken = Stage::bare();
+    broken.record("schema = 9\n");
+    for (stage, times, code) in [(&granted, 100, 0), (&exempt, 500, 6), (&broken, 50, 7)] {
+        let some = vec!["authenticate"; 20];
+        let many = vec!["authenticate"; times];
+        let words = [&some[..], &["descriptors", "resident"], &many, &["descriptors", "resident"]];
+        let outcome = stage.run(&words.concat());
+        assert!(outcome.codes("authenticate").iter().all(|got| *got == code));
+        let seen = |what: &str| -> Vec<String> {
+            let lines = outcome.report.iter().filter(|line| line.starts_with(what));
+            lines.cloned().collect()
+        };
+        let descriptors = seen("descriptors ");
+        assert_eq!(descriptors[0], descriptors[1]);
+        let resident: Vec<i64> = seen("resident=")
+            .iter()
+            .map(|line| line.trim_start_matches("resident=").parse().unwrap())
+            .collect();
+        assert!(resident[1] - resident[0] < 64, "{code}: {resident:?} KiB");
+    }
+}
