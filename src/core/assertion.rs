@@ -255,6 +255,24 @@ pub enum Rejected {
 }
 
 impl Rejected {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::AttestedData,
+        Self::BackupEligibility,
+        Self::BackupState,
+        Self::CredentialId,
+        Self::Extensions,
+        Self::Length,
+        Self::NumberOfCredentials,
+        Self::Malformed,
+        Self::ReservedFlags,
+        Self::RpIdHash,
+        Self::Signature,
+        Self::UserHandle,
+        Self::UserPresence,
+        Self::UserVerification,
+    ];
+
     /// The word for the log.
     #[must_use]
     pub const fn word(self) -> &'static str {

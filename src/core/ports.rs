@@ -227,19 +227,22 @@ pub trait Machine {
     /// [`FileError`] for anything else, a missing directory and an empty file included.
     fn record(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError>;
 
-    /// The state of `uid`, or `None` when there is none yet. From here until [`Machine::write_state`], or the end
-    /// of this machine, no other login changes it; where that cannot be had, it is read all the same and writing
-    /// it fails.
+    /// The state of `uid`, or `None` when there is none yet. From here until [`Machine::release_state`] no other login
+    /// of the account changes it; where that cannot be had, it is read all the same and writing it fails.
     ///
     /// # Errors
     /// [`FileError`]: none of it can be believed. The reason is [`NOT_ROOT`] where this process is not meant to.
     fn state(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError>;
 
-    /// Replaces the state of `uid`, whole or not at all.
+    /// Replaces the state that was read last, whole or not at all.
     ///
     /// # Errors
     /// [`FileError`]: the old one is there.
-    fn write_state(&mut self, uid: Uid, text: &str) -> Result<(), FileError>;
+    fn write_state(&mut self, text: &str) -> Result<(), FileError>;
+
+    /// Lets other logins of the account have its state. Nothing that can be held up from outside, a message to the
+    /// user or a line in the log, is done before.
+    fn release_state(&mut self);
 
     /// The time since the beginning of 1970 on the wall clock, where it can be told. It is shown and decides
     /// nothing: anything may have set it.

@@ -1,4 +1,4 @@
-//! What records and policy have in common as TOML texts: how they are read, and how it is told what is
+//! What records, policy and states have in common as TOML texts: how they are read, and how it is told what is
 //! wrong with one, by place and key and never by content.
 
 use std::fmt::{self, Write as _};

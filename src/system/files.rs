@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use crate::walk::{Kind, Walk, error};
 
-/// The largest policy file or record, in bytes. 64 credentials of 1 KiB fit.
+/// The largest policy file, record or state, in bytes. 64 credentials of 1 KiB fit.
 pub const FILE_MAX: usize = 64 * 1024;
 
 /// Where the administrator's files are, and whose they must be.

@@ -6,7 +6,7 @@ use fidokey_core::credential::{AccountName, Uid};
 use fidokey_core::ports::{Account, Fault, FileError, Hedge, Machine, NOT_ROOT, TextFile};
 
 use crate::files::Places;
-use crate::state::States;
+use crate::state::AccountState;
 use crate::{accounts, clock, random};
 
 /// This machine, with the administrator's files at these places.
@@ -14,21 +14,21 @@ use crate::{accounts, clock, random};
 pub struct System {
     places: Places,
     writes: bool,
-    /// From reading a state to writing it.
-    states: Option<States>,
+    /// From reading a state to writing it, or giving it up.
+    state: Option<AccountState>,
 }
 
 impl System {
     /// This machine, with the administrator's files at `places`.
     #[must_use]
     pub const fn new(places: Places) -> Self {
-        Self { places, writes: true, states: None }
+        Self { places, writes: true, state: None }
     }
 
     /// The same, which never writes a state: for a login that is none.
     #[must_use]
     pub const fn read_only(places: Places) -> Self {
-        Self { places, writes: false, states: None }
+        Self { places, writes: false, state: None }
     }
 }
 
@@ -58,16 +58,19 @@ impl Machine for System {
         if euid != 0 && euid != self.places.owner {
             return Err(self.no_state(NOT_ROOT));
         }
-        self.states.insert(self.places.states()?).read(uid)
+        self.state.insert(self.places.account_state(uid)?).read()
     }
 
-    fn write_state(&mut self, uid: Uid, text: &str) -> Result<(), FileError> {
-        // Dropped at the end of this, and the lock with it.
-        match self.states.take() {
-            Some(states) if self.writes => states.write(uid, text),
+    fn write_state(&mut self, text: &str) -> Result<(), FileError> {
+        match &self.state {
+            Some(state) if self.writes => state.write(text),
             Some(_) => Ok(()),
             None => Err(self.no_state("not_read")),
         }
+    }
+
+    fn release_state(&mut self) {
+        self.state = None;
     }
 
     fn since_1970(&mut self) -> Option<Duration> {

@@ -1,6 +1,6 @@
 //! Writing the record of an account, so that whatever happens on the way the old one is there or the new one.
 //!
-//! Only the command does this; a login writes nothing. What is written is decided elsewhere.
+//! Only the command does this; what a login writes is its state alone. What is written is decided elsewhere.
 
 use std::fmt;
 use std::os::fd::OwnedFd;

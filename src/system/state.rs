@@ -2,7 +2,7 @@
 //! is decided elsewhere.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fidokey_core::credential::Uid;
@@ -10,73 +10,88 @@ use fidokey_core::ports::{FileError, TextFile};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-use crate::descriptors::open_at;
+use crate::descriptors::create_at;
 use crate::files::{Places, account_file};
 use crate::lock::{LockError, lock};
 use crate::replace::Replacement;
 use crate::walk::{Kind, error, failed};
 
-/// How long to wait for another login that writes its state, which takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long to wait for another login of the account, which needs milliseconds; it may be stopped, or its disk stuck.
+const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The directory of the states, locked against other logins until this is dropped.
+/// The state of one account, locked against other logins of it until this is dropped.
 #[derive(Debug)]
-pub(crate) struct States {
+pub(crate) struct AccountState {
     places: Places,
-    place: PathBuf,
-    /// Open, and where the lock could be had locked: nobody but root can open it, so nobody else can lock it.
+    uid: Uid,
     directory: OwnedFd,
-    locked: Result<(), FileError>,
+    /// Open, and with it the lock, where that could be had. Nobody but root can get at the file, so nobody else can
+    /// lock it; and of another account's logins none does.
+    lock: Result<OwnedFd, FileError>,
 }
 
 impl Places {
-    /// The states, and the lock on them where it can be had in 3 seconds.
+    /// The state of `uid`, and the lock on it where it can be had in half a second.
     ///
     /// # Errors
     /// [`FileError`]: the directory is missing, or others may look into it.
-    pub(crate) fn states(&self) -> Result<States, FileError> {
+    pub(crate) fn account_state(&self, uid: Uid) -> Result<AccountState, FileError> {
         let place = self.beneath(&self.state);
         let missing = || error(&place, "missing_directory", Errno::ENOENT);
-        let searchable =
+        let directory =
             self.walk().directory(&self.state, Kind::PrivateDirectory)?.ok_or_else(missing)?;
-        // The checked directory again, as one that can be locked.
-        let directory = open_at(&searchable, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY)
-            .map_err(|errno| failed(&place, errno))?;
-        let locked = lock(&directory, PATIENCE).map_err(|refused| match refused {
-            LockError::Fault(fault) => failed(&place, Errno::from_raw(fault.errno)),
-            LockError::Held => error(&place, "locked", Errno::EWOULDBLOCK),
-            LockError::Refused(errno) => failed(&place, errno),
-        });
-        Ok(States { places: self.clone(), place, directory, locked })
+        let lock = take(&directory, &place, uid);
+        Ok(AccountState { places: self.clone(), uid, directory, lock })
     }
 }
 
-impl States {
-    /// The state of `uid`: 1 byte to 64 KiB. Without the lock as well, since a state is replaced in one step.
+/// Opens and locks the lock file of `uid`, which is made where it is absent and never removed.
+fn take(directory: &OwnedFd, place: &Path, uid: Uid) -> Result<OwnedFd, FileError> {
+    let name = format!(".{uid}.lock");
+    let place = place.join(&name);
+    let flags =
+        OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let open = create_at(directory, name.as_str(), flags).map_err(|errno| failed(&place, errno))?;
+    lock(&open, PATIENCE).map_err(|refused| match refused {
+        LockError::Fault(fault) => failed(&place, Errno::from_raw(fault.errno)),
+        LockError::Held => error(&place, "locked", Errno::EWOULDBLOCK),
+        LockError::Refused(errno) => failed(&place, errno),
+    })?;
+    Ok(open)
+}
+
+impl AccountState {
+    /// What is in it: 1 byte to 64 KiB. Without the lock as well, since a state is replaced in one step.
     ///
     /// # Errors
     /// [`FileError`]: others may have written it, or it cannot be read.
-    pub(crate) fn read(&self, uid: Uid) -> Result<Option<TextFile>, FileError> {
-        let name = account_file(uid);
-        self.places.walk().file(&self.directory, &self.place.join(&name), &name, Kind::PrivateFile)
+    pub(crate) fn read(&self) -> Result<Option<TextFile>, FileError> {
+        let name = account_file(self.uid);
+        self.places.walk().file(&self.directory, &self.place(), &name, Kind::PrivateFile)
     }
 
-    /// Replaces the state of `uid`. After a crash it is the old one or the new one.
+    /// Replaces it. After a crash it is the old one or the new one.
     ///
     /// # Errors
     /// [`FileError`]: the old one is there.
-    pub(crate) fn write(&self, uid: Uid, text: &str) -> Result<(), FileError> {
-        self.locked.clone()?;
-        let name = account_file(uid);
-        // The lock is on all states, so that this name is nobody else's.
-        let temporary = PathBuf::from(".new");
+    pub(crate) fn write(&self, text: &str) -> Result<(), FileError> {
+        if let Err(error) = &self.lock {
+            return Err(error.clone());
+        }
+        let name = account_file(self.uid);
+        // Nobody else's while the lock is ours.
+        let temporary = PathBuf::from(format!(".{}.new", self.uid));
         let replacement = Replacement {
             directory: &self.directory,
             temporary: &temporary,
             name: &name,
             mode: 0o600,
         };
-        replacement.write(text).map_err(|errno| failed(&self.place.join(&name), errno))
+        replacement.write(text).map_err(|errno| failed(&self.place(), errno))
+    }
+
+    fn place(&self) -> PathBuf {
+        self.places.beneath(&self.places.state).join(account_file(self.uid))
     }
 }
 
@@ -84,7 +99,6 @@ impl States {
 mod tests {
     use std::fs;
     use std::os::unix::fs::{MetadataExt, symlink};
-    use std::path::Path;
 
     use super::*;
     use crate::accounts::effective_uid;
@@ -105,21 +119,22 @@ mod tests {
 
     /// Why the state is not read.
     fn reason(places: &Places) -> &'static str {
-        places.states().and_then(|states| states.read(1000)).unwrap_err().reason
+        places.account_state(1000).and_then(|state| state.read()).unwrap_err().reason
     }
 
     #[test]
     fn a_state_is_written_whole_and_is_roots_alone() {
         let places = places("state-whole");
-        let states = places.states().unwrap();
-        assert_eq!(states.read(1000), Ok(None));
+        let state = places.account_state(1000).unwrap();
+        assert_eq!(state.read(), Ok(None));
         for text in ["first", "a longer second one", "3"] {
-            states.write(1000, text).unwrap();
-            assert_eq!(states.read(1000).unwrap().unwrap().text, text.as_bytes());
+            state.write(text).unwrap();
+            assert_eq!(state.read().unwrap().unwrap().text, text.as_bytes());
         }
         let file = fs::metadata(directory(&places).join("1000.toml")).unwrap();
         assert_eq!(file.mode() & 0o7777, 0o600);
-        assert_eq!(fs::read_dir(directory(&places)).unwrap().count(), 1);
+        // And the lock.
+        assert_eq!(fs::read_dir(directory(&places)).unwrap().count(), 2);
     }
 
     // S8.
@@ -127,13 +142,13 @@ mod tests {
     fn a_state_that_others_may_see_or_write_is_not_read() {
         for bits in [0o755, 0o750, 0o711, 0o701, 0o710, 0o770, 0o1777] {
             let places = places("state-directory");
-            places.states().unwrap().write(1000, "x").unwrap();
+            places.account_state(1000).unwrap().write("x").unwrap();
             mode(&directory(&places), bits);
             assert_eq!(reason(&places), "mode", "{bits:o}");
         }
         for bits in [0o644, 0o640, 0o604, 0o620, 0o602, 0o611] {
             let places = places("state-file");
-            places.states().unwrap().write(1000, "x").unwrap();
+            places.account_state(1000).unwrap().write("x").unwrap();
             mode(&directory(&places).join("1000.toml"), bits);
             assert_eq!(reason(&places), "mode", "{bits:o}");
         }
@@ -152,12 +167,12 @@ mod tests {
     #[test]
     fn what_a_crashed_login_left_behind_is_in_nobodys_way() {
         let places = places("state-crash");
-        let left = directory(&places).join(".new");
+        let left = directory(&places).join(".1000.new");
         fs::write(&left, "schema = 1\nuser = \"al").unwrap();
-        let states = places.states().unwrap();
-        assert_eq!(states.read(1000), Ok(None));
-        states.write(1000, "x").unwrap();
-        assert_eq!(states.read(1000).unwrap().unwrap().text, b"x");
+        let state = places.account_state(1000).unwrap();
+        assert_eq!(state.read(), Ok(None));
+        state.write("x").unwrap();
+        assert_eq!(state.read().unwrap().unwrap().text, b"x");
         assert!(!left.exists());
     }
 
@@ -165,26 +180,27 @@ mod tests {
     #[test]
     fn given_a_step_that_fails_then_the_old_state_is_there() {
         let places = places("state-fails");
-        let states = places.states().unwrap();
-        states.write(1000, "old").unwrap();
-        fs::create_dir(directory(&places).join(".new")).unwrap();
-        assert!(states.write(1000, "new").is_err());
-        assert_eq!(states.read(1000).unwrap().unwrap().text, b"old");
-        fs::remove_dir(directory(&places).join(".new")).unwrap();
-        states.write(1000, "new").unwrap();
+        let state = places.account_state(1000).unwrap();
+        state.write("old").unwrap();
+        fs::create_dir(directory(&places).join(".1000.new")).unwrap();
+        assert!(state.write("new").is_err());
+        assert_eq!(state.read().unwrap().unwrap().text, b"old");
+        fs::remove_dir(directory(&places).join(".1000.new")).unwrap();
+        state.write("new").unwrap();
     }
 
     // S4: the lock of another login is waited for, and without it nothing is written, but all is read.
     #[test]
     fn given_a_lock_that_another_login_holds_then_the_state_is_read_and_not_written() {
         let places = places("state-locked");
-        let first = places.states().unwrap();
-        first.write(1000, "x").unwrap();
-        let second = places.states().unwrap();
-        assert_eq!(second.read(1000).unwrap().unwrap().text, b"x");
-        assert_eq!(second.write(1000, "y").unwrap_err().reason, "locked");
+        let first = places.account_state(1000).unwrap();
+        first.write("x").unwrap();
+        let second = places.account_state(1000).unwrap();
+        assert_eq!(second.read().unwrap().unwrap().text, b"x");
+        assert_eq!(second.write("y").unwrap_err().reason, "locked");
+        // Another account's is another lock.
+        places.account_state(1001).unwrap().write("z").unwrap();
         drop(first);
-        places.states().unwrap().write(1000, "y").unwrap();
-        assert!(Path::new(&directory(&places)).is_dir());
+        places.account_state(1000).unwrap().write("y").unwrap();
     }
 }

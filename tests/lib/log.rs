@@ -118,6 +118,7 @@ impl LogLine {
                 }),
                 "counter" => one_of(&["went_back"]),
                 "state" => one_of(&[
+                    "limited",
                     "malformed",
                     "new",
                     "not_root",

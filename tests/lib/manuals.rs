@@ -155,6 +155,11 @@ fn denials() -> String {
             write!(text, " Ns , Dv {}", pam(alternative)).unwrap();
         }
         writeln!(text, "\n{when}").unwrap();
+        if matches!(reason, Reason::Rejected(_)) {
+            let words = Rejected::ALL.map(Rejected::word);
+            assert!(words.iter().enumerate().all(|(at, word)| !words[..at].contains(word)));
+            writeln!(text, "They are\n.Cm {} .", words.join(" , ")).unwrap();
+        }
     }
     text + ".El\n"
 }

@@ -20,7 +20,9 @@ fn signed(machine: &mut SimMachine, host: &mut SimHost, counter: u32) -> i32 {
     let mut keys = SimKeys::with(soft_key(&[Secret::new(1, 64)], behaviour).0);
     machine.key_in_use = Rc::clone(&keys.in_use);
     host.logged.clear();
-    login(machine, host, &mut keys, &[]).number()
+    let code = login(machine, host, &mut keys, &[]).number();
+    assert_eq!(machine.state_held, None);
+    code
 }
 
 fn alice() -> (SimMachine, SimHost) {
@@ -182,13 +184,32 @@ fn given_a_state_that_cannot_be_written_then_granted_with_a_warning() {
         assert!(line.ends_with(&expected), "{line}");
         assert_eq!(signed(&mut machine, &mut host, 5), 7);
     }
-    for reason in ["missing_directory", "permission", "io", "resources"] {
+    for reason in ["missing_directory", "permission", "io"] {
         let (mut machine, mut host) = alice();
         machine.states.insert(1000, Err(file_error(reason, 2)));
         assert_eq!(signed(&mut machine, &mut host, 6), 0);
         assert_eq!(logged(&host).0, Severity::Warning);
         assert_eq!(machine.state_writes, 0);
     }
+}
+
+/// BAR U14: a caller of sudo that allows it too few descriptors to read a counter gets no login without one.
+#[test]
+fn given_no_descriptor_for_the_state_then_denied() {
+    let (mut machine, mut host) = alice_after(&[5]);
+    machine.states.insert(1000, Err(file_error("resources", 24)));
+    assert_eq!(signed(&mut machine, &mut host, 6), 4);
+    assert!(logged(&host).1.contains(" call=state errno=24"));
+}
+
+/// BAR X8: nor one that leaves no trace without an alert.
+#[test]
+fn given_a_limit_on_the_size_of_files_then_granted_and_an_alert() {
+    let (mut machine, mut host) = alice_after(&[5]);
+    machine.state_fails = Some(file_error("too_large", 27));
+    assert_eq!(signed(&mut machine, &mut host, 6), 0);
+    let (severity, line) = logged(&host);
+    assert_eq!((severity, line.contains(" state=limited ")), (Severity::Alert, true), "{line}");
 }
 
 /// BAR S8: what others could have written is neither believed nor touched.

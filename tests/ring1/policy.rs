@@ -172,7 +172,7 @@ fn given_names_that_would_break_the_log_then_it_stays_one_line() {
     assert!(line.starts_with("result=denied code=6 reason=remote "));
 }
 
-/// The table in the docstring of `decide`, whole: every combination of facts and rules.
+/// What the policy's table has to come to: every combination of facts and rules.
 #[test]
 fn given_all_facts_and_rules_then_the_decision_is_the_tables() {
     for unenrolled in [Unenrolled::Skip, Unenrolled::Deny] {

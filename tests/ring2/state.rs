@@ -54,7 +54,7 @@ pub(crate) fn assert_granted(outcome: &Outcome, state: Option<&str>) {
     assert_eq!(log.get("state"), state, "{:?}", outcome.report);
     let severity = match state {
         None | Some("new" | "not_root") => LOG_INFO,
-        Some("unsafe") => LOG_ALERT,
+        Some("limited" | "unsafe") => LOG_ALERT,
         Some(_) => LOG_WARNING,
     };
     assert_eq!(outcome.severity(), u32::try_from(severity).unwrap());
@@ -148,7 +148,7 @@ fn given_a_directory_of_states_that_is_not_roots_alone_then_granted_and_it_is_le
         let outcome = stage.run(&["authenticate"]);
         assert_granted(&outcome, Some("unsafe"));
         assert_eq!(outcome.log().get("file"), states.to_str());
-        assert_eq!(fs::read_dir(&states).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(&states).unwrap().count(), 2);
         assert_eq!(text(&stage), before);
     };
     for mode in [0o701, 0o704, 0o710, 0o750, 0o755, 0o770, 0o777, 0o1777] {
@@ -200,14 +200,16 @@ fn given_a_state_that_is_not_roots_alone_then_granted_and_it_is_left_alone() {
     check("directory");
 }
 
-/// BAR U11, S9: a host that is not root logs in without the state, says so, and can neither read nor write it.
+/// A host that is not root logs in without the state, says so, and can neither read nor write it: where the tests are
+/// run by root, who can be somebody else. (U11 and S9 are shown in the virtual machine.)
 #[test]
 fn given_a_host_that_is_not_root_then_granted_without_state() {
     let (mut stage, _key) = owned(&EmulatedKey::new(146));
+    stage.run(&["authenticate"]);
     if !nix::unistd::geteuid().is_root() {
+        println!("not run by root: nothing to be seen");
         return;
     }
-    stage.run(&["authenticate"]);
     with_counter(&stage, u32::MAX);
     let before = text(&stage);
     stage.as_owner = false;
@@ -222,11 +224,11 @@ fn given_a_state_that_cannot_be_written_then_granted_and_said() {
     stage.run(&["authenticate"]);
     let before = text(&stage);
     for limit in ["limit:FSIZE=0", "limit:FSIZE=50"] {
-        assert_granted(&stage.run(&[limit, "authenticate", "unlimit"]), Some("unwritten"));
+        assert_granted(&stage.run(&[limit, "authenticate", "unlimit"]), Some("limited"));
         assert_eq!(text(&stage), before);
     }
     let states = stage.directory.join("var/lib/fidokey");
-    assert_eq!(fs::read_dir(&states).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(&states).unwrap().count(), 2);
     fs::remove_dir_all(&states).unwrap();
     let outcome = stage.run(&["authenticate"]);
     assert_granted(&outcome, Some("unwritten"));

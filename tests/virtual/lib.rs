@@ -96,8 +96,11 @@ impl<M: Machine> Machine for FailPoints<'_, M> {
     fn state(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError> {
         self.call().state(uid)
     }
-    fn write_state(&mut self, uid: Uid, text: &str) -> Result<(), FileError> {
-        self.call().write_state(uid, text)
+    fn write_state(&mut self, text: &str) -> Result<(), FileError> {
+        self.call().write_state(text)
+    }
+    fn release_state(&mut self) {
+        self.call().release_state();
     }
     fn since_1970(&mut self) -> Option<Duration> {
         self.call().since_1970()

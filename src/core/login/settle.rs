@@ -7,7 +7,7 @@ use crate::cause::Cause;
 use crate::config::Settings;
 use crate::credential::{CounterPolicy, Credential};
 use crate::date::rfc3339;
-use crate::ports::{Account, FileError, Machine, NOT_ROOT, Origin, TextFile};
+use crate::ports::{Account, Fault, FileError, Machine, NOT_ROOT, Origin, TextFile};
 use crate::record::Record;
 use crate::state::{State, Use};
 use crate::verdict::Reason;
@@ -26,8 +26,21 @@ pub(super) struct Case<'a> {
 /// Compares and notes the counter of `verified`.
 ///
 /// # Errors
-/// [`Reason::CounterRegression`] where it went back and that denies.
+/// [`Reason::CounterRegression`] where it went back and that denies. [`Reason::Fault`] where the process has no
+/// descriptor or no memory to read it with: how much it has is the caller's of a setuid program to choose, and no counter
+/// goes unread by the caller's choice.
 pub(super) fn settle<M: Machine>(
+    machine: &mut M,
+    case: &Case<'_>,
+    verified: &Verified,
+    trail: &mut Trail,
+) -> Result<(), Reason> {
+    let settled = compare(machine, case, verified, trail);
+    machine.release_state();
+    settled
+}
+
+fn compare<M: Machine>(
     machine: &mut M,
     case: &Case<'_>,
     verified: &Verified,
@@ -38,6 +51,9 @@ pub(super) fn settle<M: Machine>(
     let Some(credential) = case.record.credentials.iter().find(signer) else { return Ok(()) };
     let read = match machine.state(case.account.uid) {
         Ok(read) => read,
+        Err(FileError { reason: "resources", errno, .. }) => {
+            return Err(Reason::Fault(Fault { call: "state", errno }));
+        }
         Err(error) => {
             let note = note_of(&error);
             trail.state(note, Some(Cause::File(error)));
@@ -65,10 +81,15 @@ pub(super) fn settle<M: Machine>(
     if old.as_ref() == Some(&new) {
         return Ok(());
     }
-    match machine.write_state(case.account.uid, &new.to_toml()) {
+    match machine.write_state(&new.to_toml()) {
         Ok(()) if old.is_none() => trail.state(StateNote::New, None),
         Ok(()) => {}
-        Err(error) => trail.state(StateNote::Unwritten, Some(Cause::File(error))),
+        Err(error) => {
+            // A limit on the size of files is no full disk: whoever asks has set it, perhaps to leave no trace.
+            let limited = error.reason == "too_large";
+            let note = if limited { StateNote::Limited } else { StateNote::Unwritten };
+            trail.state(note, Some(Cause::File(error)));
+        }
     }
     Ok(())
 }

@@ -41,6 +41,8 @@ impl Default for Trail {
 /// What there is to say of the account's state. None of it changes a verdict.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum StateNote {
+    /// It cannot be written, because of a limit that the caller has set.
+    Limited,
     /// It is no state; another one was written.
     Malformed,
     /// There was none; it was written.
@@ -58,6 +60,7 @@ pub(super) enum StateNote {
 impl StateNote {
     const fn word(self) -> &'static str {
         match self {
+            Self::Limited => "limited",
             Self::Malformed => "malformed",
             Self::New => "new",
             Self::NotRoot => "not_root",
@@ -72,7 +75,7 @@ impl StateNote {
         match self {
             Self::New | Self::NotRoot => Severity::Info,
             Self::Malformed | Self::OtherAccount | Self::Unwritten => Severity::Warning,
-            Self::Unsafe => Severity::Alert,
+            Self::Limited | Self::Unsafe => Severity::Alert,
         }
     }
 }
@@ -80,7 +83,7 @@ impl StateNote {
 impl Trail {
     /// Notes what there is to say of the state. What was found when it was read stays, whatever writing adds.
     pub(super) fn state(&mut self, note: StateNote, cause: Option<Cause>) {
-        if self.state.is_none() || note == StateNote::Unwritten {
+        if self.state.is_none() || matches!(note, StateNote::Limited | StateNote::Unwritten) {
             self.state = Some(note);
             self.cause = cause;
         }

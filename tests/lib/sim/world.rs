@@ -31,6 +31,8 @@ pub struct SimMachine {
     pub key_in_use: Rc<Cell<bool>>,
     /// For each time a state was read or written, whether a key was open.
     pub key_was_in_use: Vec<bool>,
+    /// Whose state is held against other logins.
+    pub state_held: Option<Uid>,
     /// How often a state was read.
     pub state_reads: u32,
     /// How often one was to be written.
@@ -91,12 +93,14 @@ impl Machine for SimMachine {
 
     fn state(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError> {
         self.state_reads += 1;
+        self.state_held = Some(uid);
         self.key_was_in_use.push(self.key_in_use.get());
         let state = self.states.get(&uid).cloned().unwrap_or(Ok(None))?;
         Ok(file(format!("/var/lib/fidokey/{uid}.toml"), state))
     }
 
-    fn write_state(&mut self, uid: Uid, text: &str) -> Result<(), FileError> {
+    fn write_state(&mut self, text: &str) -> Result<(), FileError> {
+        let uid = self.state_held.unwrap();
         self.state_writes += 1;
         self.key_was_in_use.push(self.key_in_use.get());
         if let Some(error) = &self.state_fails {
@@ -104,6 +108,10 @@ impl Machine for SimMachine {
         }
         self.states.insert(uid, Ok(Some(text.as_bytes().to_vec())));
         Ok(())
+    }
+
+    fn release_state(&mut self) {
+        self.state_held = None;
     }
 
     fn since_1970(&mut self) -> Option<Duration> {
@@ -198,6 +206,7 @@ pub fn world(credentials: &[Credential], config: &str) -> (SimMachine, SimHost) 
         state_fails: None,
         key_in_use: Rc::default(),
         key_was_in_use: Vec::new(),
+        state_held: None,
         state_reads: 0,
         state_writes: 0,
         // 2026-11-23T10:00:42Z
