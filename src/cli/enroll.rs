@@ -8,7 +8,7 @@ use fidokey_core::config::ConfigFile;
 use fidokey_core::credential::{Algorithm, Credential, KeyName, RpId};
 use fidokey_core::date::rfc3339;
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
-use fidokey_core::ports::{Account, Machine, TextFile};
+use fidokey_core::ports::{Account, Keys, Machine, TextFile};
 use fidokey_core::record::{CREDENTIALS_MAX, Record};
 use fidokey_system::accounts::{effective_uid, real_uid};
 use fidokey_system::clock;
@@ -24,8 +24,7 @@ use crate::{account, log, record};
 /// How long to wait for the key, and for each touch.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Registers one key. Ctrl-C ends the command at once and nothing is written; a key that waits for a touch then
-/// goes on blinking until it gives up by itself, some 30 seconds later. That is known, and harmless.
+/// Registers one key. After Ctrl-C the key is cancelled and nothing is written.
 pub(crate) fn run(asked: &Enroll) -> Outcome {
     only_root()?;
     let account = account::named(asked.user.as_ref().ok_or_else(whom)?)?;
@@ -35,10 +34,11 @@ pub(crate) fn run(asked: &Enroll) -> Outcome {
     let rp_id = rp_id(&mut machine)?;
     let existing = credentials(record::of(&account, machine.record(account.uid))?);
     let name = asked.name.clone().map_or_else(|| free_name(&existing), Ok)?;
-    let credential = enroll(
+    let mut keys = Hidraw::new();
+    let made = enroll(
         &mut machine,
         &mut TerminalHost::new("fidokey-enroll", account.name.as_str()),
-        &mut Hidraw::new(),
+        &mut keys,
         &Enrollment {
             account: &account,
             existing: &existing,
@@ -49,7 +49,15 @@ pub(crate) fn run(asked: &Enroll) -> Outcome {
             added: &rfc3339(clock::since_1970().unwrap_or_default()),
             added_by: added_by.as_str(),
         },
-    )?;
+    );
+    let credential = match keys.pending_signal() {
+        Some(_) => Err(EnrollError::Cancelled),
+        None => made,
+    };
+    // What it was for has ended; SIGTERM ends the command here.
+    keys.take_interrupt();
+    drop(keys);
+    let credential = credential?;
     let written = write(&places, &account, credential, asked.name.is_none())?;
     report(&account, &written, added_by.as_str())
 }

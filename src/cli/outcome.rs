@@ -149,7 +149,8 @@ impl From<EnrollError> for Failure {
     fn from(error: EnrollError) -> Self {
         let exit = match error {
             EnrollError::Fault(_) => Exit::Bug,
-            EnrollError::KeyBusy
+            EnrollError::Cancelled
+            | EnrollError::KeyBusy
             | EnrollError::KeyFailed(_)
             | EnrollError::KeyInaccessible(_)
             | EnrollError::NoKey

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use fidokey_core::cause::Cause;
 use fidokey_core::login::{Decided, decide_login};
-use fidokey_core::ports::Machine;
+use fidokey_core::ports::{Keys, Machine};
 use fidokey_core::verdict::{Reason, Verdict};
 use fidokey_system::files::Places;
 use fidokey_system::hidraw::Hidraw;
@@ -15,8 +15,7 @@ use crate::outcome::{Exit, Failure, Outcome};
 use crate::terminal::{TerminalHost, print, printable, say};
 use crate::{account, record};
 
-/// Decides as the module would, here and now. Ctrl-C ends the command at once; a key that waits for a touch
-/// then goes on blinking until it gives up by itself, some 30 seconds later. That is known, and harmless.
+/// Decides as the module would, here and now.
 pub(crate) fn run(asked: &Test) -> Outcome {
     let user = match &asked.user {
         // As it was typed: to find out who is meant is part of the decision.
@@ -28,8 +27,12 @@ pub(crate) fn run(asked: &Test) -> Outcome {
     let mut host = TerminalHost::new(&asked.service, user.as_str());
     // Nobody logs in: the state of the account stays as it is.
     let mut machine = System::read_only(Places::system());
+    let mut keys = Hidraw::new();
     let Decided { verdict, cause, .. } =
-        decide_login(&mut machine, &mut host, &mut Hidraw::new(), &arguments);
+        decide_login(&mut machine, &mut host, &mut keys, &arguments);
+    // What it was for has ended; SIGTERM ends the command here.
+    keys.take_interrupt();
+    drop(keys);
     match verdict {
         Verdict::Allow(verified) => {
             let key = printable(verified.key_name().as_str());
@@ -65,6 +68,7 @@ fn denied(reason: Reason, cause: Option<&Cause>, service: &str, user: &str) -> F
         Reason::Config => because("The policy or the arguments cannot be used"),
         Reason::Declined => "The login was declined on the key.".to_owned(),
         Reason::Conversation => "The standard error cannot be written.".to_owned(),
+        Reason::Interrupted | Reason::Terminated => "Cancelled.".to_owned(),
         Reason::KeyInaccessible => "The key's device cannot be opened.".to_owned(),
         Reason::NotRegistered => "No key of the account was plugged in in time.".to_owned(),
         Reason::Record => because("The record of the keys cannot be used"),
@@ -91,6 +95,7 @@ fn denied(reason: Reason, cause: Option<&Cause>, service: &str, user: &str) -> F
         Reason::CounterRegression => "Find out why; a key that was copied must be replaced.",
         Reason::Conversation | Reason::Remote => "Run the command in a terminal of this machine.",
         Reason::Declined => "Confirm on the key the next time.",
+        Reason::Interrupted | Reason::Terminated => "Nobody was let in; run the command again.",
         Reason::KeyBusy => "Close the program that uses the key.",
         Reason::KeyFailed => "If it goes on, try another key.",
         Reason::KeyInaccessible => "Run the command as root: so does what asks for logins.",

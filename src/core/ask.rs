@@ -141,8 +141,10 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
                 until = self.insert_until;
             }
             let until = self.look_at.map_or(until, |at| at.min(until));
-            if self.asking.bus.wait(until).map_err(Reason::Fault)? == Happened::Hotplug {
-                self.look_at = Some(now);
+            match self.asking.bus.wait(until).map_err(Reason::Fault)? {
+                Happened::Hotplug => self.look_at = Some(now),
+                Happened::Progress => {}
+                Happened::Signal(signal) => return Err(signal.into()),
             }
         }
     }

@@ -128,7 +128,11 @@ fn choose<M: Machine, H: Host, K: Keys>(
         }
         // The conversations have their own ends.
         let wait = if race.is_over() { until } else { bus.now()?.after(enrollment.patience) };
-        look = bus.wait(wait)? == Happened::Hotplug;
+        match bus.wait(wait)? {
+            Happened::Hotplug => look = true,
+            Happened::Progress => {}
+            Happened::Signal(_) => return Err(EnrollError::Cancelled),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A login: who, under which policy, with which credentials, by which key; then the verdict, once.
 
 use trail::Trail;
+use waited::Waited;
 
 use crate::ask::{Answered, Question, ask};
 use crate::assertion::{Rejected, Subject, Verified};
@@ -14,6 +15,7 @@ use crate::verdict::{Answer, Reason, Verdict};
 
 mod settle;
 mod trail;
+mod waited;
 
 pub use trail::aborted;
 
@@ -39,6 +41,11 @@ pub fn login<M: Machine, H: Host, K: Keys>(
 ) -> Answer {
     let Decided { verdict, mode, .. } = decide_login(machine, host, keys, arguments);
     if let Verdict::Deny(reason) = &verdict {
+        // The password comes next: an interrupt that is still there when it was right would end the program then. After
+        // a second factor nothing comes next, and the interrupt is the program's to act on.
+        if mode == Mode::Alternative && *reason != Reason::Terminated {
+            keys.take_interrupt();
+        }
         if let Some(text) = reason.text() {
             // The verdict stands whether or not this is read.
             let _ = host.show(text);
@@ -64,7 +71,9 @@ pub fn decide_login<M: Machine, H: Host, K: Keys>(
     let verdict = match settings(machine, &origin, arguments, &mut trail) {
         Ok(settings) => {
             mode = settings.mode;
-            ceremony(machine, host, keys, &origin, &settings, &mut trail)
+            let line = Line { origin: &origin, arguments, settings: &settings };
+            ceremony(machine, host, keys, &line, &mut trail)
+                .and_then(|verdict| unless_signalled(verdict, keys))
                 .unwrap_or_else(Verdict::Deny)
         }
         Err(reason) => Verdict::Deny(reason),
@@ -72,6 +81,14 @@ pub fn decide_login<M: Machine, H: Host, K: Keys>(
     let (severity, line) = trail.line(&origin, &verdict, mode);
     host.log(severity, line.as_str());
     Decided { verdict, mode, cause: trail.cause }
+}
+
+/// Nobody is let in who has just given up: the program would die of the signal in the midst of what comes next.
+fn unless_signalled<K: Keys>(verdict: Verdict, keys: &mut K) -> Result<Verdict, Reason> {
+    match (&verdict, keys.pending_signal()) {
+        (Verdict::Allow(_), Some(signal)) => Err(signal.into()),
+        _ => Ok(verdict),
+    }
 }
 
 fn settings<M: Machine>(
@@ -91,15 +108,24 @@ fn settings<M: Machine>(
     })
 }
 
+/// The module's line that is at work, for whom it is.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    origin: &'a Origin,
+    arguments: &'a [&'a [u8]],
+    settings: &'a Settings,
+}
+
 /// The steps of a login, each of which may end it.
 fn ceremony<M: Machine, H: Host, K: Keys>(
     machine: &mut M,
     host: &mut H,
     keys: &mut K,
-    origin: &Origin,
-    settings: &Settings,
+    line: &Line<'_>,
     trail: &mut Trail,
 ) -> Result<Verdict, Reason> {
+    let Line { origin, settings, arguments } = *line;
+    let names = host.asks_for_names();
     let typed = host.user().map_err(|error| match error {
         UserError::Conversation => Reason::Conversation,
         UserError::Unknown => Reason::UserUnknown,
@@ -129,6 +155,10 @@ fn ceremony<M: Machine, H: Host, K: Keys>(
         return Err(Reason::VerificationUnavailable);
     }
 
+    let waited = Waited::of(account.uid, origin, arguments);
+    if !names && let Some(reason) = waited.in_vain(machine, host, keys) {
+        return Err(reason);
+    }
     let question = Question {
         credentials: &usable,
         required,
@@ -137,10 +167,13 @@ fn ceremony<M: Machine, H: Host, K: Keys>(
         touch: settings.touch,
     };
     let case = settle::Case { account: &account, record: &record, settings, origin };
-    ask(machine, host, keys, &question, &mut |machine, host, answered| {
+    let answered = ask(machine, host, keys, &question, &mut |machine, host, answered| {
         conclude(machine, host, answered, &typed, required, &case, trail)
-    })
-    .map(Verdict::Allow)
+    });
+    if let Err(reason) = answered {
+        waited.note(machine, host, keys, reason);
+    }
+    answered.map(Verdict::Allow)
 }
 
 /// What is left to do after an assertion was verified, while its key is still ours: another login by the same key

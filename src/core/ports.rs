@@ -50,6 +50,15 @@ pub struct Fault {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct KeyId(pub u64);
 
+/// What ends a wait from outside.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Signal {
+    /// Ctrl-C or Ctrl-\\ at the terminal: `SIGINT`, `SIGQUIT`.
+    Interrupt,
+    /// The program is told to end: `SIGTERM`, `SIGHUP`.
+    Terminate,
+}
+
 /// What came out of waiting for the keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeyEvent {
@@ -61,6 +70,10 @@ pub enum KeyEvent {
     Hotplug,
     /// An open key sent a report, for us or for another program: every opener sees all of them.
     Report(KeyId, Report),
+    /// Somebody wants this wait to end. It stays so, for the program to act on it in its own way, and is reported
+    /// again at every wait until it is taken; after a few milliseconds, so that whoever has to wait a little more all
+    /// the same neither misses another event nor works in vain.
+    Signal(Signal),
 }
 
 /// Why a key that is plugged in could not be opened.
@@ -123,6 +136,17 @@ pub trait Keys {
 
     /// Closes a key and so gives up its lock. Closing a key that is not open does nothing.
     fn close(&mut self, key: KeyId);
+
+    /// What [`Keys::wait`] would report of signals now, whatever else there is. To be asked once more before a login
+    /// is granted: a program that is let in with an interrupt pending dies of it in the midst of what comes next; sudo
+    /// leaves the terminal raw.
+    fn pending_signal(&mut self) -> Option<Signal> {
+        None
+    }
+
+    /// Takes a pending [`Signal::Interrupt`] away, so that the program never sees it: what was interrupted was this
+    /// wait, and the login goes on by other means.
+    fn take_interrupt(&mut self) {}
 }
 
 /// An account as the name service knows it.
@@ -289,6 +313,20 @@ pub trait Host {
     /// # Errors
     /// [`ConversationError`] when there is no conversation or it did not take the message.
     fn show(&mut self, text: &str) -> Result<(), ConversationError>;
+
+    /// Whether the program asks for a name, anew for each try, as login does: what was true of the last try is
+    /// nothing to the person who is there now.
+    fn asks_for_names(&mut self) -> bool {
+        false
+    }
+
+    /// What was kept under this name in this login's transaction: between the tries that a program like sudo makes.
+    fn recall(&mut self, _name: &str) -> Option<String> {
+        None
+    }
+
+    /// Keeps a text under this name until the transaction ends, where that is possible.
+    fn keep(&mut self, _name: &str, _text: &str) {}
 
     /// Asks the host to hold back the failure a little (`pam_fail_delay`): somebody may be guessing.
     fn delay_failure(&mut self);

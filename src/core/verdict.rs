@@ -2,7 +2,7 @@
 
 use crate::assertion::{Rejected, Verified};
 use crate::policy::{Exempt, Mode};
-use crate::ports::Fault;
+use crate::ports::{Fault, Signal};
 
 /// What a login comes to.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub enum Reason {
     Declined,
     /// A system call, the randomness or the clock failed.
     Fault(Fault),
+    /// The user typed Ctrl-C while a key was waited for.
+    Interrupted,
     /// Another program held the key for longer than we wait.
     KeyBusy,
     /// The key broke the protocol, answered nothing or an error that ends its use.
@@ -46,6 +48,8 @@ pub enum Reason {
     Remote,
     /// The assertion did not pass a check.
     Rejected(Rejected),
+    /// The program was told to end while a key was waited for.
+    Terminated,
     /// Nobody touched the key in time.
     TouchTimeout,
     /// The host changed its mind about the user while we waited.
@@ -54,6 +58,15 @@ pub enum Reason {
     UserUnknown,
     /// The policy requires verification, which this version cannot ask a key for.
     VerificationUnavailable,
+}
+
+impl From<Signal> for Reason {
+    fn from(signal: Signal) -> Self {
+        match signal {
+            Signal::Interrupt => Self::Interrupted,
+            Signal::Terminate => Self::Terminated,
+        }
+    }
 }
 
 /// What `pam_sm_authenticate` returns. Only [`Verdict::answer`] makes one that grants or exempts.
@@ -114,6 +127,8 @@ const SYSTEM_ERR: (i32, i32) = (4, 4);
 const AUTH_ERR: (i32, i32) = (7, 7);
 const USER_UNKNOWN: (i32, i32) = (10, 10);
 const CONV_ERR: (i32, i32) = (19, 19);
+/// Every program stops at it; after `PAM_AUTH_ERR`, sudo asks again.
+const ABORT: (i32, i32) = (26, 26);
 /// "Not to be had", `PAM_AUTHINFO_UNAVAIL`: the password may follow where the key is an alternative to it.
 const UNAVAILABLE: (i32, i32) = (7, 9);
 /// The same where it is the rule that refuses, `PAM_PERM_DENIED`.
@@ -154,6 +169,9 @@ impl Reason {
                 ASK_ADMINISTRATOR,
                 "A system call, the clock or the randomness fails.",
             ),
+            Self::Interrupted => {
+                ("interrupted", UNAVAILABLE, 3, None, "Ctrl-C, while a key was waited for.")
+            }
             Self::KeyBusy => (
                 "key_busy",
                 UNAVAILABLE,
@@ -210,6 +228,13 @@ impl Reason {
                 1,
                 Some("Security key login is not allowed from a remote session."),
                 "The login is remote, and remote is deny.",
+            ),
+            Self::Terminated => (
+                "terminated",
+                ABORT,
+                3,
+                None,
+                "The program was told to end while a key was waited for.",
             ),
             Self::TouchTimeout => {
                 ("touch_timeout", UNAVAILABLE, 3, TIMED_OUT, "Nobody touched the key in time.")

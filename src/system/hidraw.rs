@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
+use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
@@ -19,14 +19,18 @@ use crate::hotplug::Hotplug;
 use crate::lock::{LockError, try_lock};
 use crate::open_keys::OpenKeys;
 use crate::report_descriptor::{DESCRIPTOR_MAX, is_fido};
+use crate::signals::Signals;
 
-/// The security keys of this machine. Dropping it closes all of them and gives up their locks.
+/// The security keys of this machine. Dropping it closes all of them, gives up their locks, and lets the program have
+/// its signals again.
 #[derive(Debug)]
 pub struct Hidraw {
     sys: PathBuf,
     dev: PathBuf,
     open: OpenKeys,
     hotplug: Option<Hotplug>,
+    /// Dropped last: the program may end then.
+    signals: Option<Signals>,
 }
 
 impl Default for Hidraw {
@@ -45,7 +49,20 @@ impl Hidraw {
     /// The keys of another tree: `sys` has a directory for every node, `dev` the nodes.
     #[must_use]
     pub fn beneath(sys: impl Into<PathBuf>, dev: impl Into<PathBuf>) -> Self {
-        Self { sys: sys.into(), dev: dev.into(), open: OpenKeys::default(), hotplug: None }
+        Self {
+            sys: sys.into(),
+            dev: dev.into(),
+            open: OpenKeys::default(),
+            hotplug: None,
+            signals: None,
+        }
+    }
+
+    /// Listens to signals from now on, where that is possible.
+    fn listen(&mut self) {
+        if self.signals.is_none() {
+            self.signals = Signals::begin();
+        }
     }
 
     /// Whether sysfs shows `key` as a FIDO key. What cannot be read is none: it was removed in between.
@@ -61,6 +78,7 @@ impl Keys for Hidraw {
     }
 
     fn plugged(&mut self) -> Result<Vec<KeyId>, Fault> {
+        self.listen();
         // The watch has to begin before the list is read: what is plugged in between the two is noticed then.
         if self.hotplug.is_none() {
             self.hotplug = Some(Hotplug::begin(&self.dev, clock::now()?));
@@ -99,15 +117,26 @@ impl Keys for Hidraw {
     }
 
     fn wait(&mut self, until: Moment) -> Result<KeyEvent, Fault> {
+        self.listen();
         let hotplug = match &mut self.hotplug {
             Some(hotplug) => hotplug,
             none => none.insert(Hotplug::begin(&self.dev, clock::now()?)),
         };
-        self.open.wait(hotplug, until)
+        self.open.wait(hotplug, self.signals.as_mut(), until)
     }
 
     fn close(&mut self, key: KeyId) {
         self.open.close(key);
+    }
+
+    fn pending_signal(&mut self) -> Option<Signal> {
+        self.signals.as_ref().and_then(Signals::pending)
+    }
+
+    fn take_interrupt(&mut self) {
+        if let Some(signals) = &self.signals {
+            signals.take_interrupt();
+        }
     }
 }
 

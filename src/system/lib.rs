@@ -22,5 +22,6 @@ mod replace;
 mod report_descriptor;
 #[cfg(test)]
 mod scratch;
+pub mod signals;
 mod state;
 mod walk;

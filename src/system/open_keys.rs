@@ -1,10 +1,10 @@
-//! The keys that are open: their descriptors, and one `ppoll` over all of them and the hotplug watch.
+//! The keys that are open: their descriptors, and one `ppoll` over all of them, the hotplug watch and the signals.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Moment, Report};
+use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Moment, Report, Signal};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
@@ -12,6 +12,7 @@ use nix::unistd::{read, write};
 
 use crate::clock;
 use crate::hotplug::Hotplug;
+use crate::signals::Signals;
 
 /// The length of a report, in bytes, without its number.
 const REPORT: usize = size_of::<Report>();
@@ -26,10 +27,17 @@ pub(crate) struct OpenKeys {
     last: Option<KeyId>,
 }
 
+/// Something that is polled.
+#[derive(Clone, Copy)]
+enum Source {
+    Hotplug,
+    Key(KeyId),
+    Signal(Signal),
+}
+
 /// Something that `ppoll` has found ready.
 struct Ready {
-    /// `None` for the hotplug watch.
-    key: Option<KeyId>,
+    source: Source,
     /// What is ready; `None` for flags of the kernel that nobody knows here.
     flags: Option<PollFlags>,
 }
@@ -70,9 +78,14 @@ impl OpenKeys {
         Err(Gone)
     }
 
-    /// Waits for the next event, `until` at the latest. Whoever was served last is looked at last, so that a key
-    /// which never stops sending holds up neither the others nor the deadline.
-    pub(crate) fn wait(&mut self, hotplug: &mut Hotplug, until: Moment) -> Result<KeyEvent, Fault> {
+    /// Waits for the next event, `until` at the latest. Signals come first. Whoever else was served last is looked
+    /// at last, so that a key which never stops sending holds up neither the others nor the deadline.
+    pub(crate) fn wait(
+        &mut self,
+        hotplug: &mut Hotplug,
+        signals: Option<&mut Signals>,
+        until: Moment,
+    ) -> Result<KeyEvent, Fault> {
         loop {
             let now = clock::now()?;
             if now >= until {
@@ -81,15 +94,25 @@ impl OpenKeys {
             if hotplug.is_due(now) {
                 return Ok(KeyEvent::Hotplug);
             }
-            for ready in self.poll(hotplug, now.until(hotplug.wake(until)))? {
-                match ready.key {
-                    None => {
+            let quiet_until = signals.as_deref().and_then(|signals| signals.quiet_until(now));
+            let wake = hotplug.wake(until);
+            let wake = quiet_until.map_or(wake, |quiet_until| quiet_until.min(wake));
+            let heard = signals.as_deref().filter(|_| quiet_until.is_none());
+            for ready in self.poll(hotplug, heard, now.until(wake))? {
+                match ready.source {
+                    Source::Signal(signal) => {
+                        if let Some(signals) = signals {
+                            signals.told(now);
+                        }
+                        return Ok(KeyEvent::Signal(signal));
+                    }
+                    Source::Hotplug => {
                         if hotplug.read(now) {
                             self.last = None;
                             return Ok(KeyEvent::Hotplug);
                         }
                     }
-                    Some(key) => {
+                    Source::Key(key) => {
                         if let Some(event) = self.receive(key, ready.flags) {
                             self.last = Some(key);
                             return Ok(event);
@@ -100,9 +123,14 @@ impl OpenKeys {
         }
     }
 
-    /// What is ready now or within `left`, in the order of turns. Nothing, when a signal came.
-    fn poll(&self, hotplug: &Hotplug, left: Duration) -> Result<Vec<Ready>, Fault> {
-        let watched = self.in_turn(hotplug);
+    /// What is ready now or within `left`, in the order of turns. Nothing, when a handler of the program's ran.
+    fn poll(
+        &self,
+        hotplug: &Hotplug,
+        signals: Option<&Signals>,
+        left: Duration,
+    ) -> Result<Vec<Ready>, Fault> {
+        let watched = self.in_turn(hotplug, signals);
         let mut polled: Vec<PollFd<'_>> =
             watched.iter().map(|(_, fd)| PollFd::new(*fd, PollFlags::POLLIN)).collect();
         match ppoll(&mut polled, Some(TimeSpec::from_duration(left.min(WAIT_MAX))), None) {
@@ -113,19 +141,29 @@ impl OpenKeys {
         let ready = watched
             .iter()
             .zip(&polled)
-            .map(|((key, _), fd)| Ready { key: *key, flags: fd.revents() });
+            .map(|((source, _), fd)| Ready { source: *source, flags: fd.revents() });
         Ok(ready.filter(|ready| ready.flags != Some(PollFlags::empty())).collect())
     }
 
-    /// All that is waited for: the keys after the one that was served last, the hotplug watch, the other keys.
-    fn in_turn<'w>(&'w self, hotplug: &'w Hotplug) -> Vec<(Option<KeyId>, BorrowedFd<'w>)> {
-        let keys = || self.open.iter().map(|(key, fd)| (Some(*key), fd.as_fd()));
-        let watch = hotplug.fd().map(|fd| (None, fd));
+    /// All that is waited for: the signals, the keys after the one that was served last, the hotplug watch, the
+    /// other keys.
+    fn in_turn<'w>(
+        &'w self,
+        hotplug: &'w Hotplug,
+        signals: Option<&'w Signals>,
+    ) -> Vec<(Source, BorrowedFd<'w>)> {
         let last = self.last;
-        keys()
-            .filter(|(key, _)| *key > last)
-            .chain(watch)
-            .chain(keys().filter(|(key, _)| *key <= last))
+        let keys = |after: bool| {
+            let turn = move |key: &KeyId| (Some(*key) > last) == after;
+            let keys = self.open.iter().filter(move |(key, _)| turn(key));
+            keys.map(|(key, fd)| (Source::Key(*key), fd.as_fd()))
+        };
+        let signals = signals.into_iter().flat_map(Signals::sources);
+        signals
+            .map(|(signal, fd)| (Source::Signal(signal), fd))
+            .chain(keys(true))
+            .chain(hotplug.fd().map(|fd| (Source::Hotplug, fd)))
+            .chain(keys(false))
             .collect()
     }
 
@@ -168,6 +206,7 @@ mod tests {
 
     use super::*;
     use crate::clock::now;
+    use crate::signals::tests::{handle_all, handled};
     use nix::libc;
     use std::os::fd::FromRawFd;
     use std::path::Path;
@@ -203,7 +242,7 @@ mod tests {
 
     fn wait(keys: &mut OpenKeys, milliseconds: u64) -> KeyEvent {
         let until = now().unwrap().after(Duration::from_millis(milliseconds));
-        keys.wait(&mut calm(), until).unwrap()
+        keys.wait(&mut calm(), None, until).unwrap()
     }
 
     #[test]
@@ -268,7 +307,7 @@ mod tests {
         std::fs::write(dev.join("hidraw7"), "").unwrap();
         let until = now().unwrap().after(Duration::from_secs(5));
         let events: Vec<KeyEvent> =
-            (0..5).map(|_| keys.wait(&mut hotplug, until).unwrap()).collect();
+            (0..5).map(|_| keys.wait(&mut hotplug, None, until).unwrap()).collect();
         let expected = [
             KeyEvent::Report(KeyId(0), [0; 64]),
             KeyEvent::Report(KeyId(1), [1; 64]),
@@ -291,9 +330,63 @@ mod tests {
                 }
             });
             let until = now().unwrap().after(Duration::from_millis(200));
-            while keys.wait(&mut calm(), until).unwrap() != KeyEvent::Elapsed {}
+            while keys.wait(&mut calm(), None, until).unwrap() != KeyEvent::Elapsed {}
             assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
         });
+    }
+
+    // Q1, Q2, Q3.
+    #[test]
+    fn a_signal_ends_the_wait_at_once_whatever_handlers_run_meanwhile() {
+        handle_all();
+        // SAFETY: it only answers the number of this thread.
+        let waiting = unsafe { libc::pthread_self() };
+        let (mut keys, _ends) = keys(1);
+        let mut signals = Signals::begin().unwrap();
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                // The program's handler runs for the first two, and ends the system call.
+                for signal in [libc::SIGWINCH, libc::SIGWINCH, libc::SIGINT] {
+                    std::thread::sleep(Duration::from_millis(50));
+                    // SAFETY: the thread waits for this one to end before it ends itself.
+                    unsafe { libc::pthread_kill(waiting, signal) };
+                }
+            });
+            let until = now().unwrap().after(Duration::from_secs(5));
+            let event = keys.wait(&mut calm(), Some(&mut signals), until).unwrap();
+            assert_eq!(event, KeyEvent::Signal(Signal::Interrupt));
+            let taken = start.elapsed().as_millis();
+            assert!((150..400).contains(&taken), "{taken} ms");
+        });
+        assert_eq!(handled(), [nix::sys::signal::Signal::SIGWINCH; 2]);
+        drop(signals);
+        assert_eq!(handled(), [nix::sys::signal::Signal::SIGINT]);
+    }
+
+    // Q1, Q2.
+    #[test]
+    fn a_signal_is_told_again_and_holds_up_neither_reports_nor_the_processor() {
+        handle_all();
+        let (mut keys, ends) = keys(1);
+        let mut signals = Signals::begin().unwrap();
+        nix::sys::signal::raise(nix::sys::signal::Signal::SIGTERM).unwrap();
+        write(&ends[0], &[1; 64]).unwrap();
+        let until = now().unwrap().after(Duration::from_millis(300));
+        let mut told = Vec::new();
+        loop {
+            let event = keys.wait(&mut calm(), Some(&mut signals), until).unwrap();
+            if event == KeyEvent::Elapsed {
+                break;
+            }
+            told.push(event);
+        }
+        let terminate = KeyEvent::Signal(Signal::Terminate);
+        assert_eq!(told[..3], [terminate, KeyEvent::Report(KeyId(0), [1; 64]), terminate]);
+        // Every 10 ms, or less often where the machine is busy.
+        assert!((5..=32).contains(&told.len()), "{}", told.len());
+        drop(signals);
+        assert_eq!(handled(), [nix::sys::signal::Signal::SIGTERM]);
     }
 
     #[test]
@@ -301,7 +394,7 @@ mod tests {
         let (mut keys, ends) = keys(1);
         write(&ends[0], &[0; 64]).unwrap();
         let past = Moment::new(Duration::ZERO);
-        assert_eq!(keys.wait(&mut calm(), past), Ok(KeyEvent::Elapsed));
+        assert_eq!(keys.wait(&mut calm(), None, past), Ok(KeyEvent::Elapsed));
     }
 
     #[test]
@@ -311,7 +404,7 @@ mod tests {
         let mut hotplug = Hotplug::begin(Path::new("/nonexistent"), start);
         let until = start.after(Duration::from_secs(5));
         for _ in 0..2 {
-            assert_eq!(keys.wait(&mut hotplug, until), Ok(KeyEvent::Hotplug));
+            assert_eq!(keys.wait(&mut hotplug, None, until), Ok(KeyEvent::Hotplug));
         }
         let taken = start.until(now().unwrap());
         assert!((1000..1400).contains(&taken.as_millis()), "{taken:?}");

@@ -10,12 +10,13 @@ use fidokey_core::ports::Fault;
 use fidokey_core::verdict::{Reason, Row};
 
 /// Every reason; [`Reason::Rejected`] and [`Reason::Fault`] once.
-pub const REASONS: [Reason; 18] = [
+pub const REASONS: [Reason; 20] = [
     Reason::Config,
     Reason::Conversation,
     Reason::CounterRegression,
     Reason::Declined,
     Reason::Fault(Fault { call: "x", errno: 5 }),
+    Reason::Interrupted,
     Reason::KeyBusy,
     Reason::KeyFailed,
     Reason::KeyInaccessible,
@@ -25,6 +26,7 @@ pub const REASONS: [Reason; 18] = [
     Reason::Record,
     Reason::Remote,
     Reason::Rejected(Rejected::Signature),
+    Reason::Terminated,
     Reason::TouchTimeout,
     Reason::UserChanged,
     Reason::UserUnknown,
@@ -40,19 +42,21 @@ pub const fn place(reason: Reason) -> usize {
         Reason::CounterRegression => 2,
         Reason::Declined => 3,
         Reason::Fault(_) => 4,
-        Reason::KeyBusy => 5,
-        Reason::KeyFailed => 6,
-        Reason::KeyInaccessible => 7,
-        Reason::NoKey => 8,
-        Reason::NotEnrolled => 9,
-        Reason::NotRegistered => 10,
-        Reason::Record => 11,
-        Reason::Remote => 12,
-        Reason::Rejected(_) => 13,
-        Reason::TouchTimeout => 14,
-        Reason::UserChanged => 15,
-        Reason::UserUnknown => 16,
-        Reason::VerificationUnavailable => 17,
+        Reason::Interrupted => 5,
+        Reason::KeyBusy => 6,
+        Reason::KeyFailed => 7,
+        Reason::KeyInaccessible => 8,
+        Reason::NoKey => 9,
+        Reason::NotEnrolled => 10,
+        Reason::NotRegistered => 11,
+        Reason::Record => 12,
+        Reason::Remote => 13,
+        Reason::Rejected(_) => 14,
+        Reason::Terminated => 15,
+        Reason::TouchTimeout => 16,
+        Reason::UserChanged => 17,
+        Reason::UserUnknown => 18,
+        Reason::VerificationUnavailable => 19,
     }
 }
 
@@ -170,6 +174,7 @@ fn pam(code: i32) -> &'static str {
         9 => "PAM_AUTHINFO_UNAVAIL",
         10 => "PAM_USER_UNKNOWN",
         19 => "PAM_CONV_ERR",
+        26 => "PAM_ABORT",
         other => panic!("{other} is no code of a denial"),
     }
 }

@@ -44,6 +44,46 @@ impl SocketKeys {
         self.wires.get_mut(usize::try_from(key.0).ok()?)
     }
 
+    /// Waits as [`Keys::wait`] does, and for any of these as well: nothing, when one of them is ready.
+    ///
+    /// # Errors
+    /// As for [`Keys::wait`].
+    pub fn wait_beside(
+        &mut self,
+        others: &[BorrowedFd<'_>],
+        until: Moment,
+    ) -> Result<Option<KeyEvent>, Fault> {
+        loop {
+            let now = self.now()?;
+            if now >= until {
+                return Ok(Some(KeyEvent::Elapsed));
+            }
+            let watched: Vec<usize> =
+                (0..self.wires.len()).filter(|&index| self.wires[index].open).collect();
+            let mut fds: Vec<PollFd<'_>> = watched
+                .iter()
+                .map(|&index| borrow(self.wires[index].fd))
+                .chain(others.iter().copied())
+                .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+                .collect();
+            let left = PollTimeout::try_from(now.until(until).min(Duration::from_secs(60)))
+                .unwrap_or(PollTimeout::MAX);
+            match poll(&mut fds, left) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Fault { call: "poll", errno: errno as i32 }),
+            }
+            let is_ready = |fd: &PollFd<'_>| fd.revents().is_none_or(|flags| !flags.is_empty());
+            if fds.iter().skip(watched.len()).any(is_ready) {
+                return Ok(None);
+            }
+            let ready = watched.iter().zip(&fds).find(|(_, fd)| is_ready(fd));
+            let ready = ready.map(|(&index, _)| index);
+            if let Some(event) = ready.and_then(|index| self.read(index)) {
+                return Ok(Some(event));
+            }
+        }
+    }
+
     /// The report or the end that a readable wire has for us.
     fn read(&mut self, index: usize) -> Option<KeyEvent> {
         let wire = self.wires.get_mut(index)?;
@@ -114,32 +154,7 @@ impl Keys for SocketKeys {
     }
 
     fn wait(&mut self, until: Moment) -> Result<KeyEvent, Fault> {
-        loop {
-            let now = self.now()?;
-            if now >= until {
-                return Ok(KeyEvent::Elapsed);
-            }
-            let watched: Vec<usize> =
-                (0..self.wires.len()).filter(|&index| self.wires[index].open).collect();
-            let mut fds: Vec<PollFd<'_>> = watched
-                .iter()
-                .map(|&index| PollFd::new(borrow(self.wires[index].fd), PollFlags::POLLIN))
-                .collect();
-            let left = PollTimeout::try_from(now.until(until).min(Duration::from_secs(60)))
-                .unwrap_or(PollTimeout::MAX);
-            match poll(&mut fds, left) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(Fault { call: "poll", errno: errno as i32 }),
-            }
-            let ready = watched
-                .iter()
-                .zip(&fds)
-                .find(|(_, fd)| fd.revents().is_none_or(|flags| !flags.is_empty()))
-                .map(|(&index, _)| index);
-            if let Some(event) = ready.and_then(|index| self.read(index)) {
-                return Ok(event);
-            }
-        }
+        Ok(self.wait_beside(&[], until)?.unwrap_or(KeyEvent::Elapsed))
     }
 
     fn close(&mut self, key: KeyId) {

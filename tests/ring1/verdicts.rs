@@ -29,6 +29,8 @@ fn given_the_table_of_the_manual_then_the_codes_are_these() {
         (Reason::NotRegistered, 7, 9),
         (Reason::TouchTimeout, 7, 9),
         (Reason::KeyBusy, 7, 9),
+        (Reason::Interrupted, 7, 9),
+        (Reason::Terminated, 26, 26),
         (Reason::Rejected(Rejected::UserPresence), 7, 7),
         (Reason::NotEnrolled, 7, 7),
         (Reason::CounterRegression, 7, 7),

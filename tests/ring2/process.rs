@@ -119,7 +119,9 @@ fn given_any_login_then_the_module_does_nothing_to_the_process() {
 #[test]
 fn given_any_login_then_the_process_is_afterwards_as_before() {
     let (mut stage, key) = Stage::enrolled(&EmulatedKey::new(122));
+    // As a program that asks for names: the second try waits like the first.
     let words = [
+        "item:9=login: ",
         "authenticate",
         "descriptors",
         "tidy",

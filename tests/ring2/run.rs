@@ -99,6 +99,10 @@ fn check_log(stack: &[String], report: &[String]) {
         let Some(code) = line.strip_prefix("authenticate=") else { continue };
         let logged: Vec<_> = std::mem::take(&mut lines);
         match logged.as_slice() {
+            // Told to end: a denial like any other.
+            [(priority, line)] if line.get("reason") == Some("terminated") => {
+                assert_eq!((code, line.get("code"), *priority), ("26", Some("26"), AUTHPRIV | 5));
+            }
             // A bug may come after the decision was logged; the last line is what it came to.
             [.., (priority, line)] if code == "26" && logged.len() <= 2 => {
                 assert_eq!((line.get("code"), line.get("reason")), (Some("26"), Some("bug")));

@@ -16,7 +16,7 @@ use std::time::Duration;
 use fidokey_core::credential::{AccountName, Uid};
 use fidokey_core::ports::{
     Account, ConversationError, Fault, FileError, Gone, Hedge, Host, KeyEvent, KeyId, Keys,
-    Machine, Moment, OpenError, Origin, Report, Severity, TextFile, UserError,
+    Machine, Moment, OpenError, Origin, Report, Severity, Signal, TextFile, UserError,
 };
 use fidokey_core::verdict::Answer;
 use fidokey_system::allocator::Silent;
@@ -24,6 +24,7 @@ use fidokey_system::entry::log_abort;
 use fidokey_system::files::Places;
 use fidokey_system::machine::System;
 use fidokey_system::pam::{PamHandle, PamHost};
+use fidokey_system::signals::Signals;
 use fidokey_tests::socket_keys::SocketKeys;
 
 fidokey_system::export!(authenticate, log_abort);
@@ -52,6 +53,7 @@ fn authenticate(handle: &mut PamHandle, arguments: &[&CStr]) -> Answer {
     let mut machine = FailPoints(System::new(Places { root, owner, ..Places::system() }), calls);
     let mut host = FailPoints(PamHost::new(handle), calls);
     let keys = SocketKeys::new(key.as_slice()).locked_by(value("lock=").map(PathBuf::from));
+    let keys = Interruptible { keys, signals: None, told_until: Moment::new(Duration::ZERO) };
     let mut keys = FailPoints(keys, calls);
     fidokey_core::login::login(&mut machine, &mut host, &mut keys, &arguments)
 }
@@ -118,6 +120,15 @@ impl<H: Host> Host for FailPoints<'_, H> {
     fn show(&mut self, text: &str) -> Result<(), ConversationError> {
         self.call().show(text)
     }
+    fn asks_for_names(&mut self) -> bool {
+        self.call().asks_for_names()
+    }
+    fn recall(&mut self, name: &str) -> Option<String> {
+        self.call().recall(name)
+    }
+    fn keep(&mut self, name: &str, text: &str) {
+        self.call().keep(name, text);
+    }
     fn delay_failure(&mut self) {
         self.call().delay_failure();
     }
@@ -144,5 +155,67 @@ impl<K: Keys> Keys for FailPoints<'_, K> {
     }
     fn close(&mut self, key: KeyId) {
         self.call().close(key);
+    }
+    fn pending_signal(&mut self) -> Option<Signal> {
+        self.call().pending_signal()
+    }
+    fn take_interrupt(&mut self) {
+        self.call().take_interrupt();
+    }
+}
+
+/// The keys with the signals of the shipped module.
+struct Interruptible {
+    keys: SocketKeys,
+    signals: Option<Signals>,
+    told_until: Moment,
+}
+
+impl Keys for Interruptible {
+    fn now(&mut self) -> Result<Moment, Fault> {
+        self.keys.now()
+    }
+    fn plugged(&mut self) -> Result<Vec<KeyId>, Fault> {
+        self.signals = self.signals.take().or_else(Signals::begin);
+        self.keys.plugged()
+    }
+    fn open(&mut self, key: KeyId) -> Result<(), OpenError> {
+        self.keys.open(key)
+    }
+    fn send(&mut self, key: KeyId, report: &Report) -> Result<(), Gone> {
+        self.keys.send(key, report)
+    }
+    fn wait(&mut self, until: Moment) -> Result<KeyEvent, Fault> {
+        loop {
+            let now = self.keys.now()?;
+            let sources = self.signals.as_ref().map(|signals| signals.sources().map(|(_, fd)| fd));
+            let others = match &sources {
+                Some(sources) if now >= self.told_until => sources.as_slice(),
+                _ => &[],
+            };
+            let until_told = if others.is_empty() { self.told_until.max(now) } else { until };
+            let end = if sources.is_none() { until } else { until.min(until_told) };
+            match self.keys.wait_beside(others, end)? {
+                Some(KeyEvent::Elapsed) if end < until => {}
+                Some(event) => return Ok(event),
+                None => {
+                    if let Some(signal) = self.pending_signal() {
+                        self.told_until = self.keys.now()?.after(Duration::from_millis(10));
+                        return Ok(KeyEvent::Signal(signal));
+                    }
+                }
+            }
+        }
+    }
+    fn close(&mut self, key: KeyId) {
+        self.keys.close(key);
+    }
+    fn pending_signal(&mut self) -> Option<Signal> {
+        self.signals.as_ref().and_then(Signals::pending)
+    }
+    fn take_interrupt(&mut self) {
+        if let Some(signals) = &self.signals {
+            signals.take_interrupt();
+        }
     }
 }

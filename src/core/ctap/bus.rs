@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::channel::{Incoming, Link};
-use crate::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
+use crate::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal};
 use crate::race::Race;
 
 /// Silence that ends draining, and the longest that draining takes.
@@ -62,6 +62,8 @@ pub enum Happened {
     Progress,
     /// Something was plugged in or out.
     Hotplug,
+    /// Somebody wants the wait to end; see [`KeyEvent::Signal`].
+    Signal(Signal),
 }
 
 impl<'k, K: Keys> Bus<'k, K> {
@@ -127,6 +129,7 @@ impl<'k, K: Keys> Bus<'k, K> {
         match event {
             KeyEvent::Elapsed => self.end_leaving()?,
             KeyEvent::Hotplug => return Ok(Happened::Hotplug),
+            KeyEvent::Signal(signal) => return Ok(Happened::Signal(signal)),
             KeyEvent::Gone(key) => self.note(key, Input::Gone)?,
             KeyEvent::Report(key, report) => self.note(key, Input::Report(report))?,
         }

@@ -17,6 +17,8 @@ use crate::stage::NotShown;
 pub enum EnrollError {
     /// The key already holds a credential of this account.
     AlreadyRegistered,
+    /// Somebody wanted the wait for a key to end.
+    Cancelled,
     /// The terminal or the conversation is gone.
     Conversation,
     /// The user declined on the key.
@@ -53,6 +55,7 @@ impl EnrollError {
     pub const fn remedy(self) -> &'static str {
         match self {
             Self::AlreadyRegistered => "Plug in another key, or see `fidokey list`.",
+            Self::Cancelled => "Nothing was written; run the command again when you want to.",
             Self::Conversation => "Run the command in a terminal.",
             Self::Declined => "Run the command again and confirm on the key.",
             Self::Fault(_) => "See the system's log; this should not happen.",
@@ -76,6 +79,7 @@ impl fmt::Display for EnrollError {
             Self::AlreadyRegistered => {
                 f.write_str("This key is already registered for the account.")
             }
+            Self::Cancelled => f.write_str("Cancelled."),
             Self::Conversation => f.write_str("There is no one to talk to."),
             Self::Declined => f.write_str("The registration was declined on the key."),
             Self::Fault(fault) => write!(f, "{} failed (error {}).", fault.call, fault.errno),

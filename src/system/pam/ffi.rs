@@ -42,12 +42,29 @@ pub(super) type Converse = unsafe extern "C" fn(
     data: *mut c_void,
 ) -> c_int;
 
+/// What libpam calls with data that it gives up: at the end, or when others replace it.
+pub(super) type CleanUp =
+    unsafe extern "C" fn(handle: *mut PamHandle, data: *mut c_void, status: c_int);
+
 #[link(name = "pam")]
 unsafe extern "C" {
     pub(super) fn pam_get_item(
         handle: *const PamHandle,
         item: c_int,
         value: *mut *const c_void,
+    ) -> c_int;
+
+    pub(super) fn pam_get_data(
+        handle: *const PamHandle,
+        name: *const c_char,
+        data: *mut *const c_void,
+    ) -> c_int;
+
+    pub(super) fn pam_set_data(
+        handle: *mut PamHandle,
+        name: *const c_char,
+        data: *mut c_void,
+        clean_up: CleanUp,
     ) -> c_int;
 
     pub(super) fn pam_fail_delay(handle: *mut PamHandle, microseconds: c_uint) -> c_int;

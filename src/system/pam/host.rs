@@ -3,13 +3,13 @@
 use std::ffi::{CStr, c_uint};
 
 use ::pam::constants::PamResultCode;
-use ::pam::items::{Item, RHost, RUser, Service, Tty, User};
+use ::pam::items::{Item, RHost, RUser, Service, Tty, User, UserPrompt};
 use ::pam::module::PamHandle;
 use fidokey_core::login::aborted;
 use fidokey_core::ports::{ConversationError, Host, Origin, Severity, UserError};
 
 use super::ffi::pam_fail_delay;
-use super::{conversation, log};
+use super::{conversation, data, log};
 
 /// How long libpam is asked to hold back a failure, as pam_unix(8) asks; it adds or takes up to half of it.
 const FAIL_DELAY_MICROSECONDS: c_uint = 2_000_000;
@@ -74,6 +74,20 @@ impl Host for PamHost<'_> {
 
     fn show(&mut self, text: &str) -> Result<(), ConversationError> {
         conversation::show(self.handle, text)
+    }
+
+    /// Not by the name alone: where pam_unix stands before us, it has asked already.
+    fn asks_for_names(&mut self) -> bool {
+        let asks = self.handle.get_item::<UserPrompt<'_>>().is_ok_and(|prompt| prompt.is_some());
+        asks || !self.handle.get_item::<User<'_>>().is_ok_and(|user| user.is_some())
+    }
+
+    fn recall(&mut self, name: &str) -> Option<String> {
+        data::recall(self.handle, name)
+    }
+
+    fn keep(&mut self, name: &str, text: &str) {
+        data::keep(self.handle, name, text);
     }
 
     fn delay_failure(&mut self) {
@@ -173,6 +187,19 @@ mod tests {
             set(handle, USER, c"\xff");
             assert_eq!(PamHost::new(handle).user(), Err(UserError::Unknown));
             assert!(!PamHost::new(handle).still_means("\u{fffd}"));
+        });
+    }
+
+    #[test]
+    fn a_program_that_asks_for_names_is_known_by_its_prompt_or_by_having_none_yet() {
+        const USER_PROMPT: c_int = 9;
+        with_handle("host-names", Some(c"alice"), &mut Script::new(DONE, None), |handle| {
+            assert!(!PamHost::new(handle).asks_for_names());
+            set(handle, USER_PROMPT, c"login: ");
+            assert!(PamHost::new(handle).asks_for_names());
+        });
+        with_handle("host-nameless", None, &mut Script::new(DONE, None), |handle| {
+            assert!(PamHost::new(handle).asks_for_names());
         });
     }
 

@@ -1,6 +1,7 @@
 //! libpam as the flows want it: who asks, whom for, the conversation and the log.
 
 mod conversation;
+mod data;
 mod ffi;
 mod host;
 mod log;

@@ -11,6 +11,9 @@
 //! * `direct:PATH`: loads a module without libpam and calls it as libpam never would;
 //! * `cwd-gone`, `umask:OCTAL`, `nice:NUMBER`, `close:DIGITS`, `limit:NAME=NUMBER` … `unlimit`: what is odd
 //!   about this process from now on;
+//! * `block:NAMES`, `handle:NAMES`, `later:NAME=MS`: signals, as `INT,TERM`: blocked in this thread, or handled; one
+//!   that comes from outside, later; `await-pending`: until one is;
+//! * `signals`: what is pending, blocked and was handled since the last time, `signals pending=… blocked=… handled=…`;
 //! * `descriptors`, `memory`, `resident`, `tidy`: what can be seen of it now;
 //! * `allocation:NUMBER`: that one of the allocations of the next call fails; `allocations`: how many there were;
 //! * `getenv:NAME`: a look at the environment, as a module could take one.
@@ -26,6 +29,7 @@ mod direct;
 mod interpose;
 mod process;
 mod report;
+mod signals;
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
@@ -119,7 +123,7 @@ fn perform(state: &mut State, word: &str) -> Option<c_int> {
             direct::direct(state, rest);
             return None;
         }
-        _ if process::perform(verb, rest) => return None,
+        _ if process::perform(verb, rest) || signals::perform(verb, rest) => return None,
         _ => panic!("{word}?"),
     };
     say(&format!("{verb}={code}"));

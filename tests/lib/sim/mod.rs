@@ -15,7 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
+use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal};
 
 use device::Device;
 
@@ -36,7 +36,17 @@ pub struct SimKeys {
     calls: u64,
     /// Whether any key is open, for whoever wants to see it from elsewhere.
     pub in_use: Rc<Cell<bool>>,
+    /// The signal that is pending.
+    pub signal: Option<Signal>,
+    /// One that comes when nobody waits any more.
+    pub late_signal: Option<Signal>,
+    /// How often an interrupt was taken.
+    pub interrupts_taken: u32,
+    told_until: Duration,
 }
+
+/// How long a signal that was told is not told again.
+const TOLD_EVERY: Duration = Duration::from_millis(10);
 
 /// One thing that was done to a key.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -66,6 +76,7 @@ enum Plan {
     Plug(KeyId),
     /// The same or another key in the same port: another `KeyId` of the same slot.
     Replace(KeyId),
+    Signal(Signal),
     Unplug(KeyId),
 }
 
@@ -82,6 +93,10 @@ impl Default for SimKeys {
             send_takes: Duration::ZERO,
             calls: 0,
             in_use: Rc::default(),
+            signal: None,
+            late_signal: None,
+            interrupts_taken: 0,
+            told_until: Duration::ZERO,
         }
     }
 }
@@ -124,6 +139,11 @@ impl SimKeys {
     /// Makes opening `key` fail with this error number.
     pub fn deny(&mut self, key: KeyId, errno: i32) {
         self.slot(key).denied = Some(errno);
+    }
+
+    /// Sends a signal after this span.
+    pub fn signal_after(&mut self, signal: Signal, span: Duration) {
+        self.plan.push((self.now + span, Plan::Signal(signal)));
     }
 
     /// Removes `key` after this span.
@@ -287,6 +307,16 @@ impl Keys for SimKeys {
             .filter(|slot| slot.open)
             .filter_map(|slot| Some((slot.device.borrow().due()?, slot.id)))
             .min();
+        let told = self.signal.map(|signal| (self.now.max(self.told_until), signal));
+        if let Some((at, signal)) = told
+            && at <= end
+            && planned.is_none_or(|planned| at <= planned)
+            && due.is_none_or(|(due, _)| at <= due.max(self.now))
+        {
+            self.now = at;
+            self.told_until = at + TOLD_EVERY;
+            return Ok(KeyEvent::Signal(signal));
+        }
         if let Some(at) = planned
             && at <= end
             && due.is_none_or(|(due, _)| at <= due)
@@ -295,6 +325,11 @@ impl Keys for SimKeys {
             let (_, plan) = self.plan.remove(index);
             self.now = self.now.max(at);
             return Ok(match plan {
+                Plan::Signal(signal) => {
+                    self.signal = Some(signal);
+                    self.told_until = self.now + TOLD_EVERY;
+                    KeyEvent::Signal(signal)
+                }
                 Plan::Replace(key) => {
                     let slot = self.slot(key);
                     slot.plugged = true;
@@ -336,5 +371,16 @@ impl Keys for SimKeys {
         self.slot(key).open = false;
         self.in_use.set(self.slots.iter().any(|slot| slot.open));
         self.trace.push(Step::Close(key));
+    }
+
+    fn pending_signal(&mut self) -> Option<Signal> {
+        self.signal.or(self.late_signal)
+    }
+
+    fn take_interrupt(&mut self) {
+        self.interrupts_taken += 1;
+        for pending in [&mut self.signal, &mut self.late_signal] {
+            *pending = pending.filter(|signal| *signal != Signal::Interrupt);
+        }
     }
 }

@@ -138,6 +138,10 @@ pub struct SimHost {
     pub shown: Vec<String>,
     /// What was logged.
     pub logged: Vec<(Severity, String)>,
+    /// Whether it asks for a name at each try.
+    pub asks_for_names: bool,
+    /// What was kept in the transaction.
+    pub kept: BTreeMap<String, String>,
     /// How often it was asked to hold back a failure.
     pub delays: u32,
 }
@@ -161,6 +165,18 @@ impl Host for SimHost {
         }
         self.shown.push(text.to_owned());
         Ok(())
+    }
+
+    fn asks_for_names(&mut self) -> bool {
+        self.asks_for_names
+    }
+
+    fn recall(&mut self, name: &str) -> Option<String> {
+        self.kept.get(name).cloned()
+    }
+
+    fn keep(&mut self, name: &str, text: &str) {
+        self.kept.insert(name.to_owned(), text.to_owned());
     }
 
     fn delay_failure(&mut self) {
@@ -208,6 +224,8 @@ pub fn world(credentials: &[Credential], config: &str) -> (SimMachine, SimHost) 
         deaf_from: None,
         shown: Vec::new(),
         logged: Vec::new(),
+        asks_for_names: false,
+        kept: BTreeMap::new(),
         delays: 0,
     };
     (machine, host)
