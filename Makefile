@@ -22,7 +22,7 @@ MODULE  := target/release/libpam_fidokey.so
 COMMAND := target/release/fidokey
 STAGE   := target/stage
 
-.PHONY: all build setup demo test ring12 vm second second-lint lint bar docs manuals install uninstall clean
+.PHONY: all build setup demo test ring12 simulate vm second second-lint lint bar docs manuals install uninstall clean
 
 all: build
 
