@@ -1,6 +1,6 @@
 //! The keys as several conversations at once share them: who waits for what until when, and to whom an event belongs.
 //!
-//! A conversation is an `async` function that awaits [`Bus::next`] and nothing else, so the compiler makes of it what
+//! A conversation is an `async` function that awaits `Bus::next` and nothing else, so the compiler makes of it what
 //! one would write by hand: a state machine over reports and moments. [`Bus::wait`] is the one place that waits.
 
 use std::cell::RefCell;
