@@ -207,7 +207,7 @@ given_a_file_size_limit_of_zero_then_the_host_lives_and_is_answered() {
 # U14. None of these lets anybody in that has no key.
 given_odd_descriptors_directories_and_limits_then_the_verdicts_are_as_usual() {
     local oddity oddities=('exec <&- >&- 2>&-' 'mkdir /run/gone; cd /run/gone; rmdir /run/gone' 'umask 0777'
-        'ulimit -n 8' nice)
+        'ulimit -n 16' nice)
     plug blue
     for oddity in "${oddities[@]}"; do
         run bash -c "$oddity; exec pamtester rig-fidokey alice authenticate"
