@@ -54,8 +54,8 @@ ring12:
 
 # Ring 3: Debian 12, then what differs in the Debian to come (libpam 1.7, sudo 1.9.17, another login).
 vm: build stage
-	tests/vm/run.sh --install $(STAGE) peers login generations hosts policy state cancel
-	tests/vm/run.sh --suite sid --install $(STAGE) hosts policy
+	tests/vm/run.sh --install $(STAGE) peers login race generations hosts policy state cancel
+	tests/vm/run.sh --suite sid --install $(STAGE) hosts policy race
 
 # Another firmware as the key. A workspace of its own, which nothing of the above builds.
 second:
