@@ -43,7 +43,7 @@ enum Typed {
     Test(Test),
 }
 
-/// Register the one key that is plugged in (root only).
+/// Register the key that is touched (root only).
 ///
 /// Touch it twice, once to register and once to prove that a login with it works; nothing is written before
 /// that.

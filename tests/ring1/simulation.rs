@@ -258,7 +258,7 @@ fn schedule(number: u64) -> i32 {
 
 /// BAR Q7, D12, D13, D15, D27, INV-4 in ring 1: any schedule ends in bounded time, cancels every key that it armed,
 /// gives up every lock, and lets in for a valid assertion alone. `FIDOKEY_SCHEDULES` says how many, `FIDOKEY_SEED` the
-/// number of the first (`make simulate N=1000000`).
+/// number of the first (`make simulate N=1000000`); `FIDOKEY_SHOW`, whatever it is, shows what went over the wire.
 #[test]
 fn given_any_schedule_then_it_ends_cancels_unlocks_and_lets_in_for_a_valid_assertion_alone() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());

@@ -87,9 +87,12 @@ PAM
     expect_count 1 touch
     # What ours is measured against: INIT, getInfo, and the assertion twice, first without a touch. pam-u2f 1.4
     # (Debian sid) asks getInfo before each of the two.
+    case $(dpkg-query --show --showformat='${Version}' libpam-u2f) in
+        1.1.*) expect_count 4 command ;;
+        *) expect_count 5 command ;;
+    esac
     expect_count 1 'command INIT'
     expect_count 2 'command getAssertion'
-    expect_holds grep -qE "^[0-9.]+ command getInfo" <<<"$output"
 }
 
 given_a_foreign_key_then_pam_u2f_denies() {
