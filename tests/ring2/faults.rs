@@ -85,3 +85,25 @@ fn panics_of(fifth: usize) -> (u32, u32) {
     }
     (cancelled, left_blinking)
 }
+
+/// BAR C2: no randomness, no login, and no other source; BAR X4: a backtrace would open files.
+#[test]
+fn given_no_randomness_then_system_err_and_no_other_source_is_opened() {
+    let (stage, handle) = Stage::enrolled(&EmulatedKey::new(43));
+    for inject in ["error=ENOSYS", "error=EAGAIN", "error=EPERM", "retval=16", "retval=0"] {
+        handle.clear_transcript();
+        let trace = stage.trace_file();
+        let inject = format!("inject=getrandom:{inject}");
+        let before = ["strace", "-f", "-o", &trace, "-e", "trace=%file,getrandom", "-e", &inject];
+        let outcome = stage.run_under(&before, &[stage.line("required")], &["authenticate"]);
+        assert_eq!(outcome.code("authenticate"), 4, "{inject}");
+        assert_eq!(
+            outcome.shown(),
+            ["Security key login is not available. Ask your administrator."]
+        );
+        let calls = std::fs::read_to_string(&trace).unwrap();
+        assert!(calls.contains("INJECTED"), "{calls}");
+        assert!(!calls.contains("random\""), "another source: {calls}");
+        assert!(!commands(&handle).iter().any(|command| command == "getAssertion"));
+    }
+}
