@@ -17,6 +17,7 @@ pub mod ctap;
 pub mod date;
 pub mod enroll;
 pub mod login;
+pub mod pin;
 pub mod policy;
 pub mod ports;
 mod race;
