@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use fidokey_core::credential::{AccountName, Algorithm, KeyName, is_unprintable};
+use fidokey_core::credential::{AccountName, Algorithm, KeyName, Verification, is_unprintable};
 
 use crate::outcome::{Exit, Failure};
 
@@ -15,6 +15,8 @@ pub(crate) enum Verb {
     Enroll(Enroll),
     /// This text was asked for.
     Help(String),
+    /// Try a key's PIN.
+    KeyPinCheck,
     /// Show the keys of an account.
     List(List),
     /// Nothing was typed; this is the help.
@@ -39,8 +41,27 @@ Exit codes: 0 yes or done; 1 no; 2 usage; 3 no key, timed out or cancelled; 4 no
 #[derive(Debug, Subcommand)]
 enum Typed {
     Enroll(Enroll),
+    #[command(subcommand)]
+    Key(Key),
     List(List),
     Test(Test),
+}
+
+/// What concerns the key itself, whoever it belongs to.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+enum Key {
+    /// The key's PIN
+    #[command(subcommand, disable_help_subcommand = true)]
+    Pin(Pin),
+}
+
+#[derive(Debug, Subcommand)]
+enum Pin {
+    /// Try the PIN once, however few tries are left: the right one gives all of them back.
+    ///
+    /// A wrong one spends a try; after the last one the key has to be reset. Plug in that key alone.
+    Check,
 }
 
 /// Register the key that is touched (root only).
@@ -58,6 +79,10 @@ pub(crate) struct Enroll {
     /// Which algorithm its credential must have [default: es256, or eddsa where the key has no other]
     #[arg(long, value_name = "ALGORITHM", value_parser = algorithm)]
     pub(crate) algorithm: Option<Algorithm>,
+    /// What a login with it must prove beyond the touch, whatever the policy says: none, or required, which is its PIN
+    /// or a fingerprint [default: none]
+    #[arg(long, value_name = "VERIFICATION", value_parser = verification)]
+    pub(crate) verification: Option<Verification>,
 }
 
 /// Show the keys of an account.
@@ -97,6 +122,7 @@ pub(crate) struct Test {
 pub(crate) fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<Verb, Failure> {
     let error = match CommandLine::try_parse_from(typed) {
         Ok(CommandLine { verb: Typed::Enroll(asked) }) => return Ok(Verb::Enroll(asked)),
+        Ok(CommandLine { verb: Typed::Key(Key::Pin(Pin::Check)) }) => return Ok(Verb::KeyPinCheck),
         Ok(CommandLine { verb: Typed::List(asked) }) => return Ok(Verb::List(asked)),
         Ok(CommandLine { verb: Typed::Test(asked) }) => return Ok(Verb::Test(asked)),
         Err(error) => error,
@@ -133,6 +159,11 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
     known.ok_or_else(|| "an algorithm is es256 or eddsa".to_owned())
 }
 
+fn verification(text: &str) -> Result<Verification, String> {
+    let known = Verification::ALL.into_iter().find(|verification| verification.word() == text);
+    known.ok_or_else(|| "a verification is none or required".to_owned())
+}
+
 /// The name as libpam would have it, which puts it into lower case.
 fn service_name(text: &str) -> Result<String, String> {
     let odd = |c: char| is_unprintable(c) || c.is_whitespace() || c == '/';
@@ -158,7 +189,7 @@ mod tests {
     #[test]
     fn given_a_verb_then_its_options_are_what_was_typed() {
         match typed(&["enroll", "--user", "alice", "--name", "Blue key"]) {
-            Ok(Verb::Enroll(Enroll { user: Some(user), name: Some(name), algorithm: None })) => {
+            Ok(Verb::Enroll(Enroll { user: Some(user), name: Some(name), .. })) => {
                 assert_eq!((user.as_str(), name.as_str()), ("alice", "Blue key"));
             }
             other => panic!("{other:?}"),
@@ -174,6 +205,7 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+        assert!(matches!(typed(&["key", "pin", "check"]), Ok(Verb::KeyPinCheck)));
         match typed(&["test"]) {
             Ok(Verb::Test(Test { service, .. })) => assert_eq!(service, "sudo"),
             other => panic!("{other:?}"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fidokey_core::audit::Line;
 use fidokey_core::config::ConfigFile;
-use fidokey_core::credential::{Algorithm, Credential, KeyName, RpId};
+use fidokey_core::credential::{Algorithm, Credential, KeyName};
 use fidokey_core::date::rfc3339;
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
 use fidokey_core::ports::{Account, Keys, Machine, TextFile};
@@ -31,7 +31,7 @@ pub(crate) fn run(asked: &Enroll) -> Outcome {
     let added_by = account::own()?.name;
     let places = Places::system();
     let mut machine = System::new(places.clone());
-    let rp_id = rp_id(&mut machine)?;
+    let policy = policy(&mut machine)?;
     let existing = credentials(record::of(&account, machine.record(account.uid))?);
     let name = asked.name.clone().map_or_else(|| free_name(&existing), Ok)?;
     let mut keys = Hidraw::new();
@@ -44,7 +44,10 @@ pub(crate) fn run(asked: &Enroll) -> Outcome {
             existing: &existing,
             name: &name,
             algorithms: asked.algorithm.as_ref().map_or(&Algorithm::ALL, slice::from_ref),
-            rp_id: &rp_id,
+            rp_id: &policy.rp_id,
+            verification: asked.verification.unwrap_or_default(),
+            policy: policy.strictest(),
+            pin_guard: policy.pin_guard(),
             patience: PATIENCE,
             added: &rfc3339(clock::since_1970().unwrap_or_default()),
             added_by: added_by.as_str(),
@@ -80,17 +83,16 @@ fn whom() -> Failure {
     Failure::new(Exit::Usage, "For whom the key is was not said.", remedy)
 }
 
-/// What new credentials are bound to.
-fn rp_id(machine: &mut System) -> Result<RpId, Failure> {
-    let Some(TextFile { path, text }) = machine.config()? else { return Ok(RpId::default()) };
-    let file = ConfigFile::parse(&text).map_err(|misfit| {
+/// What new credentials are bound to, and what logins with them will have to prove.
+fn policy(machine: &mut System) -> Result<ConfigFile, Failure> {
+    let Some(TextFile { path, text }) = machine.config()? else { return Ok(ConfigFile::default()) };
+    ConfigFile::parse(&text).map_err(|misfit| {
         Failure::new(
             Exit::Unreadable,
             format!("{path}: {misfit}."),
             "Mend the file; until then logins are denied as well.",
         )
-    })?;
-    Ok(file.rp_id)
+    })
 }
 
 fn credentials(record: Option<Record>) -> Vec<Credential> {

@@ -6,6 +6,7 @@ mod account;
 mod arguments;
 mod enroll;
 mod json;
+mod key;
 mod list;
 mod log;
 mod outcome;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
 fn run() -> Outcome {
     match arguments::parse(std::env::args_os())? {
         Verb::Enroll(asked) => enroll::run(&asked),
+        Verb::KeyPinCheck => key::check(),
         Verb::List(asked) => list::run(&asked),
         Verb::Test(asked) => test::run(&asked),
         Verb::Help(text) => terminal::print(&text).map(|()| Exit::Done),

@@ -154,16 +154,25 @@ impl From<EnrollError> for Failure {
             | EnrollError::KeyFailed(_)
             | EnrollError::KeyInaccessible(_)
             | EnrollError::NoKey
+            | EnrollError::PinDeclined
             | EnrollError::TouchTimeout => Exit::NoKey,
             EnrollError::AlreadyRegistered
             | EnrollError::Conversation
             | EnrollError::Declined
             | EnrollError::Full
             | EnrollError::NameTaken
-            | EnrollError::PinNeeded
+            | EnrollError::PinBlocked
+            | EnrollError::PinChangeRequired
+            | EnrollError::PinGuarded(_)
+            | EnrollError::PinNotSet
+            | EnrollError::PinReplug
+            | EnrollError::PinUnfit
+            | EnrollError::PinWrong(_)
+            | EnrollError::SeveralKeys
             | EnrollError::Unfit(_)
             | EnrollError::Unproven(_)
-            | EnrollError::Unsupported => Exit::No,
+            | EnrollError::Unsupported
+            | EnrollError::Unverifying => Exit::No,
         };
         Self::new(exit, error.to_string(), error.remedy())
     }

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write, stderr, stdout};
 
 use fidokey_core::credential::is_unprintable;
 use fidokey_core::ports::{ConversationError, Host, Origin, Severity, UserError};
+use fidokey_system::terminal::{NotRead, secret};
 
 use crate::outcome::{Exit, Failure};
 
@@ -69,6 +70,13 @@ impl Host for TerminalHost {
 
     fn show(&mut self, text: &str) -> Result<(), ConversationError> {
         try_say(&printable(text)).map_err(|_| ConversationError)
+    }
+
+    fn ask(&mut self, prompt: &str, read: &mut dyn FnMut(&[u8])) -> Result<(), ConversationError> {
+        let mut err = stderr().lock();
+        write!(err, "{prompt}").and_then(|()| err.flush()).map_err(|_| ConversationError)?;
+        drop(err);
+        secret(read).map_err(|NotRead| ConversationError)
     }
 
     /// Nobody guesses at their own terminal.

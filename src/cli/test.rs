@@ -74,7 +74,7 @@ fn denied(reason: Reason, cause: Option<&Cause>, service: &str, user: &str) -> F
         Reason::Record => because("The record of the keys cannot be used"),
         Reason::UserUnknown => format!("There is no account {user}."),
         Reason::VerificationUnavailable => {
-            format!("PIN or fingerprint is required for {service}, and not supported yet.")
+            format!("PIN or fingerprint is required for {service}, and no key here has either.")
         }
         Reason::CounterRegression => {
             "The signature counter of the key went back: there may be a copy of it.".to_owned()
@@ -83,10 +83,20 @@ fn denied(reason: Reason, cause: Option<&Cause>, service: &str, user: &str) -> F
         | Reason::KeyFailed
         | Reason::NoKey
         | Reason::NotEnrolled
+        | Reason::PinBlocked
+        | Reason::PinChangeRequired
+        | Reason::PinReplug
+        | Reason::PinUnfit
+        | Reason::PinWrong(_)
         | Reason::Rejected(_)
         | Reason::Remote
         | Reason::TouchTimeout
-        | Reason::UserChanged => reason.text().unwrap_or("The login would be denied.").to_owned(),
+        | Reason::UserChanged => {
+            reason.text().unwrap_or("The login would be denied.".into()).into_owned()
+        }
+        Reason::PinDeclined => "No PIN was typed.".to_owned(),
+        Reason::PinGuarded => "Too few tries of the PIN are left.".to_owned(),
+        Reason::VerificationFailed => "The key did not recognise you.".to_owned(),
     };
     let remedy = match reason {
         Reason::Config => {
@@ -102,11 +112,21 @@ fn denied(reason: Reason, cause: Option<&Cause>, service: &str, user: &str) -> F
         Reason::NoKey => "Plug in the key and leave it in.",
         Reason::NotEnrolled => "Register a key with `fidokey enroll`.",
         Reason::NotRegistered => "See `fidokey list` for the keys of the account.",
+        Reason::PinBlocked => "Reset the key with its own tool; what it holds is lost then.",
+        Reason::PinChangeRequired => "Change it, for example with `fido2-token -C DEVICE`.",
+        Reason::PinDeclined | Reason::PinUnfit | Reason::PinWrong(_) => {
+            "Run the command again and type it."
+        }
+        Reason::PinGuarded => "Restore them with `fidokey key pin check`, if you know the PIN.",
+        Reason::PinReplug => "The right PIN will do then.",
+        Reason::VerificationFailed => "Run the command again.",
         Reason::Record => "Mend it as root, or remove it and register the keys again.",
         Reason::Rejected(_) => "Do not use this key for logins.",
         Reason::TouchTimeout => "Touch the key when it blinks.",
         Reason::UserUnknown => "See `getent passwd` for those that there are.",
-        Reason::VerificationUnavailable => "Set verification = \"none\" where that is enough.",
+        Reason::VerificationUnavailable => {
+            "Set a PIN on the key and register it, or verification = \"none\" where that is enough."
+        }
         Reason::Fault(_) | Reason::UserChanged => "Please report it: this should not happen.",
     };
     Failure::new(Exit::of_code(reason.exit_code()), happened, remedy)

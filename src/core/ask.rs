@@ -4,7 +4,7 @@
 //! All keys that are plugged in are asked at the same time, and those that come later join. Where one key is plugged
 //! in and its list of credentials is short that takes two commands, INIT and getAssertion. Otherwise the keys are
 //! first asked silently, so that only keys of this account ever blink. The first valid touch is the login; the other
-//! keys are cancelled.
+//! keys are cancelled. So they are before somebody is asked for the PIN of one key: nothing else can be done meanwhile.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use crate::stage::Stage;
 use crate::verdict::Reason;
 
 mod attempt;
+mod verification;
 
 /// The longest that a login waits, whatever keys and neighbours do.
 pub const BUDGET: Duration = Duration::from_secs(45);
@@ -39,6 +40,15 @@ pub struct Question<'a> {
     pub wait_for_key: Duration,
     /// How long to wait for the touch.
     pub touch: Duration,
+    /// With so many tries of a PIN left, or fewer, it is not asked for.
+    pub pin_guard: u8,
+}
+
+impl Question<'_> {
+    /// What must be proven beyond the touch with `credential`.
+    fn need(&self, credential: &Credential) -> Verification {
+        self.required.max(credential.verification)
+    }
 }
 
 /// A login by a key.
@@ -103,6 +113,8 @@ struct Search<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> {
     end: Moment,
     /// Until when a key may be plugged in, while there is none to wait for.
     insert_until: Moment,
+    /// For whose PIN the others were left in peace.
+    cleared: Option<KeyId>,
     /// When to list the keys; `None` until something is plugged in or out.
     look_at: Option<Moment>,
 }
@@ -117,6 +129,7 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
             asked: Vec::new(),
             end,
             insert_until: start.after(asking.question.wait_for_key).min(end),
+            cleared: None,
             look_at: Some(start),
         })
     }
@@ -135,10 +148,15 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
                     Err(miss) => self.missed(key, miss)?,
                 }
             }
-            let mut until = self.end;
+            if self.clear_floor()? {
+                continue;
+            }
+            // The time that somebody took to type is given back.
+            let answering = self.asking.stage.answering();
+            let mut until = self.end.after(answering);
             if self.race.is_over() {
                 self.idle()?;
-                until = self.insert_until;
+                until = self.insert_until.after(answering);
             }
             let until = self.look_at.map_or(until, |at| at.min(until));
             match self.asking.bus.wait(until).map_err(Reason::Fault)? {
@@ -149,9 +167,33 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
         }
     }
 
+    /// Leaves all keys in peace but the one whose PIN is about to be asked for, or asks them again once that is over.
+    /// Whether there is something to be done at once.
+    fn clear_floor(&mut self) -> Result<bool, Reason> {
+        let Asking { bus, stage, .. } = self.asking;
+        match stage.floor() {
+            Some(key) if self.cleared != Some(key) => {
+                self.cleared = Some(key);
+                self.race.only(key);
+                bus.forget_wakes().map_err(Reason::Fault)?;
+                bus.see_off();
+                Ok(true)
+            }
+            None if self.cleared.take().is_some() => {
+                self.look_at = Some(bus.now().map_err(Reason::Fault)?);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Lists the keys, and asks those that are new.
     fn look(&mut self) -> Result<(), Reason> {
         self.look_at = None;
+        // Nobody else is asked while a PIN is; afterwards they are looked for in any case.
+        if self.cleared.is_some() {
+            return Ok(());
+        }
         let plugged = self.asking.bus.plugged().map_err(Reason::Fault)?;
         self.asked.retain(|(key, _)| plugged.contains(key));
         let sole = plugged.len() == 1;
@@ -167,6 +209,9 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
 
     /// A key was asked to no avail.
     fn missed(&mut self, key: KeyId, miss: Miss) -> Result<(), Reason> {
+        if self.asking.stage.floor() == Some(key) {
+            self.asking.stage.give_floor(None);
+        }
         match miss {
             Miss::End(reason) => return Err(reason),
             Miss::Foreign => self.asked.push((key, Reason::NotRegistered)),
@@ -204,7 +249,8 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
         if self.asked.is_empty() && !self.asking.bus.are_visible().map_err(Reason::Fault)? {
             return Err(Reason::KeyInaccessible);
         }
-        if self.asking.bus.now().map_err(Reason::Fault)? >= self.insert_until {
+        let insert_until = self.insert_until.after(self.asking.stage.answering());
+        if self.asking.bus.now().map_err(Reason::Fault)? >= insert_until {
             return Err(self.asked.first().map_or(Reason::NoKey, |(_, reason)| *reason));
         }
         if self.asked.is_empty() {

@@ -129,6 +129,11 @@ impl Challenge {
         Self(hash.finalize().into())
     }
 
+    /// A challenge that nobody will look at the answer to but for the key's word.
+    pub(crate) const fn throw_away(random: [u8; 32]) -> Self {
+        Self(random)
+    }
+
     /// The bytes that the key signs.
     #[must_use]
     pub const fn client_data_hash(&self) -> &[u8; 32] {
@@ -309,6 +314,20 @@ pub fn verify(
     check(challenge, offered, response, required, Protocol::Fido2)
 }
 
+/// Verifies the answer to a silent question for the credentials `offered`, sent with `challenge`: that the key has the
+/// private key of one of them, here and now. It says nothing of a person, so it lets nobody in; it tells a key that may
+/// be given a PIN from one that only claims so.
+///
+/// # Errors
+/// The first check that it did not pass.
+pub fn verify_silent<'c>(
+    challenge: &Challenge,
+    offered: &[&'c Credential],
+    response: &Response<'_>,
+) -> Result<&'c Credential, Rejected> {
+    examine(challenge, offered, response, None, Protocol::Fido2).map(|signed| signed.credential)
+}
+
 /// Verifies what a first-generation key signed for `credential` (U2F raw messages section 5.4): the same bytes
 /// as an assertion's, so the same checks, and stricter: every flag but the touch is reserved there, and a
 /// touch is all that such a message can prove.
@@ -344,6 +363,30 @@ fn check(
     required: Verification,
     spoken: Protocol,
 ) -> Result<Verified, Rejected> {
+    let signed = examine(&challenge, offered, response, Some(required), spoken)?;
+    Ok(Verified {
+        key_name: signed.credential.name.clone(),
+        user_verified: signed.user_verified,
+        signature_counter: signed.signature_counter,
+        credential_id: signed.credential.id.clone(),
+    })
+}
+
+/// What passed every check.
+struct Examined<'c> {
+    credential: &'c Credential,
+    user_verified: bool,
+    signature_counter: u32,
+}
+
+/// All the checks. Where `required` is `None` nobody was asked for a touch, and none is looked for.
+fn examine<'c>(
+    challenge: &Challenge,
+    offered: &[&'c Credential],
+    response: &Response<'_>,
+    required: Option<Verification>,
+    spoken: Protocol,
+) -> Result<Examined<'c>, Rejected> {
     // Step 5 of WebAuthn section 7.2. A key may leave the id out only when it was offered a single one
     // (CTAP 2.1 section 6.2.2).
     let credential = match (response.credential_id, offered) {
@@ -370,13 +413,14 @@ fn check(
     if !bool::from(data.rp_id_hash[..].ct_eq(&Sha256::digest(credential.rp_id.as_str())[..])) {
         return Err(Rejected::RpIdHash);
     }
-    if data.flags & flag::USER_PRESENT == 0 {
+    if required.is_some() && data.flags & flag::USER_PRESENT == 0 {
         return Err(Rejected::UserPresence);
     }
     // Of the first generation on either side, nothing but the touch counts, whatever the flags say.
     let second_generation = spoken == Protocol::Fido2 && credential.protocol == Protocol::Fido2;
     let user_verified = second_generation && data.flags & flag::USER_VERIFIED != 0;
-    if required.max(credential.verification) == Verification::Required && !user_verified {
+    let required = required.map(|required| required.max(credential.verification));
+    if required == Some(Verification::Required) && !user_verified {
         return Err(Rejected::UserVerification);
     }
     // Steps 18 and 19: BE never changes in the life of a credential.
@@ -394,12 +438,7 @@ fn check(
     if !credential.public_key.verifies(&signed, response.signature) {
         return Err(Rejected::Signature);
     }
-    Ok(Verified {
-        key_name: credential.name.clone(),
-        user_verified,
-        signature_counter: data.signature_counter,
-        credential_id: credential.id.clone(),
-    })
+    Ok(Examined { credential, user_verified, signature_counter: data.signature_counter })
 }
 
 /// Authenticator data of an assertion: exactly 37 bytes, no attested credential, no extensions.

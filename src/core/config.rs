@@ -21,6 +21,8 @@ pub mod keys;
 const WAIT_MAX: u64 = 45;
 /// The most PIN retries that a key has (CTAP 2.1 section 6.5).
 const PIN_RETRIES_MAX: u8 = 8;
+/// How many tries of a PIN are left alone where nothing is said of it.
+const PIN_GUARD: u8 = 3;
 
 /// The rules in force for one service.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -100,6 +102,26 @@ impl ConfigFile {
         })
     }
 
+    /// What some service may want of a login beyond the touch: a key that cannot give it would not be of use there.
+    #[must_use]
+    pub fn strictest(&self) -> Verification {
+        let strict = |layer: &Layer| {
+            layer.verification == Some(Verification::Required)
+                || layer.remote == Some(Remote::Verify)
+        };
+        if strict(&self.default) || self.services.values().any(strict) {
+            Verification::Required
+        } else {
+            Verification::None
+        }
+    }
+
+    /// With so many tries of a PIN left, or fewer, it is not asked for where no service is meant.
+    #[must_use]
+    pub fn pin_guard(&self) -> u8 {
+        self.default.pin_guard.unwrap_or(PIN_GUARD)
+    }
+
     /// See [`Settings::for_service`].
     ///
     /// # Errors
@@ -137,7 +159,7 @@ impl ConfigFile {
             counter: in_force.counter.unwrap_or_default(),
             wait_for_key: in_force.wait_for_key.unwrap_or(Duration::from_secs(30)),
             touch: in_force.touch.unwrap_or(Duration::from_secs(30)),
-            pin_guard: in_force.pin_guard.unwrap_or(3),
+            pin_guard: in_force.pin_guard.unwrap_or(PIN_GUARD),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::assertion::{Challenge, Subject};
-use crate::credential::{Algorithm, Credential, KeyName, RpId};
+use crate::credential::{Algorithm, Credential, KeyName, RpId, Verification};
 use crate::ctap::bus::{Bus, Happened};
 use crate::ctap::client::Client;
 use crate::ports::{Account, Fault, Host, KeyId, Keys, Machine, Moment, Origin};
@@ -36,12 +36,25 @@ pub struct Enrollment<'a> {
     pub algorithms: &'a [Algorithm],
     /// The relying party id to bind the credential to.
     pub rp_id: &'a RpId,
+    /// What a login with it must prove beyond the touch, whatever the policy says.
+    pub verification: Verification,
+    /// What the policy wants of logins beyond the touch: that much is proven now.
+    pub policy: Verification,
+    /// With so many tries of a PIN left, or fewer, it is not asked for.
+    pub pin_guard: u8,
     /// How long to wait for a key to be plugged in, and for each of the two touches.
     pub patience: Duration,
     /// When this is, as RFC 3339 in UTC; only shown.
     pub added: &'a str,
     /// Who does this; only shown.
     pub added_by: &'a str,
+}
+
+impl Enrollment<'_> {
+    /// What must be proven beyond the touches.
+    fn proof(&self) -> Verification {
+        self.verification.max(self.policy)
+    }
 }
 
 /// Registers a key and proves it with a login: two touches. Where several keys are plugged in all of them ask for the
@@ -95,14 +108,17 @@ fn choose<M: Machine, H: Host, K: Keys>(
     let mut known: Vec<KeyId> = Vec::new();
     let mut failed = None;
     let mut look = true;
+    let mut cleared = false;
     loop {
         // Before the first touch only: what comes later is another key than the one that was chosen.
         if std::mem::take(&mut look) && chosen.get().is_none() {
-            for key in bus.plugged()? {
+            let plugged = bus.plugged()?;
+            let sole = plugged.len() == 1 && race.is_over();
+            for key in plugged {
                 if !known.contains(&key) {
                     known.push(key);
                     bus.begin(key)?;
-                    race.enter(key, register(registering, key));
+                    race.enter(key, register(registering, key, sole));
                 }
             }
         }
@@ -114,8 +130,14 @@ fn choose<M: Machine, H: Host, K: Keys>(
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
-        if let Some(key) = chosen.get() {
+        if let Some(key) = chosen.get()
+            && !std::mem::replace(&mut cleared, true)
+        {
             race.only(key);
+            // Nobody looks after the others while a PIN is typed.
+            bus.forget_wakes()?;
+            bus.see_off();
+            continue;
         }
         if race.is_over() {
             if let Some(error) = failed {
@@ -140,22 +162,21 @@ fn choose<M: Machine, H: Host, K: Keys>(
 async fn register<M: Machine, H: Host, K: Keys>(
     registering: Registering<'_, '_, '_, M, H, K>,
     key: KeyId,
+    sole: bool,
 ) -> Result<Credential, EnrollError> {
     let Registering { bus, stage, enrollment, chosen } = registering;
     let nonce = u64::from_be_bytes(stage.random()?);
     let until = bus.now()?.after(enrollment.patience);
     let client = Client::open(bus, key, nonce, until).await?;
     let is_touched = || chosen.set(Some(key));
-    let mut talk = Talk { stage, enrollment, client, is_touched };
+    let mut talk = Talk { stage, enrollment, client, is_touched, sole };
     if talk.client.speaks_ctap2() {
-        let credential = talk.make(until).await?;
-        // The other keys are cancelled before this one is to be touched again.
-        bus.turn(key).await?;
-        talk.prove(&credential).await?;
-        Ok(credential)
+        talk.fido2(until).await
+    } else if enrollment.proof() == Verification::Required {
+        Err(EnrollError::Unverifying)
     } else {
         let credential = talk.u2f_make(until).await?;
-        bus.turn(key).await?;
+        talk.client.turn().await?;
         talk.u2f_prove(&credential).await?;
         Ok(credential)
     }
@@ -168,6 +189,8 @@ struct Talk<'s, 'b, 'k, 'm, M: Machine, H: Host, K: Keys, F: Fn()> {
     client: Client<'b, 'k, K>,
     /// Called when it has got its first touch.
     is_touched: F,
+    /// No other key was plugged in when this one was.
+    sole: bool,
 }
 
 impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {

@@ -18,6 +18,8 @@ pub mod date;
 pub mod enroll;
 pub mod login;
 pub mod pin;
+pub mod pin_check;
+mod pin_exchange;
 pub mod policy;
 pub mod ports;
 mod race;

@@ -7,7 +7,7 @@ use crate::ask::{Answered, Question, ask};
 use crate::assertion::{Rejected, Subject, Verified};
 use crate::cause::Cause;
 use crate::config::Settings;
-use crate::credential::{AccountName, Credential, Verification};
+use crate::credential::{AccountName, Credential, Protocol, Verification};
 use crate::policy::{Decision, Facts, Mode, decide};
 use crate::ports::{Account, Host, Keys, Machine, Origin, UserError};
 use crate::record::Record;
@@ -48,7 +48,7 @@ pub fn login<M: Machine, H: Host, K: Keys>(
         }
         if let Some(text) = reason.text() {
             // The verdict stands whether or not this is read.
-            let _ = host.show(text);
+            let _ = host.show(&text);
         }
         if reason.may_be_a_guess() {
             host.delay_failure();
@@ -144,12 +144,14 @@ fn ceremony<M: Machine, H: Host, K: Keys>(
     };
     // No record and still to be asked: the table has no such line, and this is not the place to guess.
     let record = record.ok_or(Reason::NotEnrolled)?;
-    // Asking a key for verification takes a PIN exchange that this version does not have: neither is a
-    // touch passed off for it, nor is anybody asked for a touch that could not be enough.
+    // A first-generation key proves a touch and nothing more: nobody is asked for one that could not be enough.
     let usable: Vec<&Credential> = record
         .credentials
         .iter()
-        .filter(|credential| credential.verification.max(required) == Verification::None)
+        .filter(|credential| {
+            let need = credential.verification.max(required);
+            need == Verification::None || credential.protocol == Protocol::Fido2
+        })
         .collect();
     if usable.is_empty() {
         return Err(Reason::VerificationUnavailable);
@@ -165,6 +167,7 @@ fn ceremony<M: Machine, H: Host, K: Keys>(
         who: Subject { uid: account.uid, user: account.name.as_str(), origin },
         wait_for_key: settings.wait_for_key,
         touch: settings.touch,
+        pin_guard: settings.pin_guard,
     };
     let case = settle::Case { account: &account, record: &record, settings, origin };
     let answered = ask(machine, host, keys, &question, &mut |machine, host, answered| {

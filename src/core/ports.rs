@@ -134,6 +134,20 @@ pub trait Keys {
     /// [`Fault`] when waiting itself fails. An interrupted wait goes on.
     fn wait(&mut self, until: Moment) -> Result<KeyEvent, Fault>;
 
+    /// Lets others have `key`, which stays open, and the program its signals, while a person is asked something: nobody
+    /// can tell how long that takes. To be followed by [`Keys::retake`], or by the end.
+    fn release(&mut self, _key: KeyId) {}
+
+    /// Takes back what [`Keys::release`] gave up, without waiting. What the key has sent meanwhile was for others and is
+    /// thrown away.
+    ///
+    /// # Errors
+    /// [`OpenError::Busy`] while another program holds the key, [`OpenError::Gone`] when it was removed. The signals are
+    /// taken back in any case.
+    fn retake(&mut self, _key: KeyId) -> Result<(), OpenError> {
+        Ok(())
+    }
+
     /// Closes a key and so gives up its lock. Closing a key that is not open does nothing.
     fn close(&mut self, key: KeyId);
 
@@ -313,6 +327,13 @@ pub trait Host {
     /// # Errors
     /// [`ConversationError`] when there is no conversation or it did not take the message.
     fn show(&mut self, text: &str) -> Result<(), ConversationError>;
+
+    /// Asks the user for something that nobody is to see (`PAM_PROMPT_ECHO_OFF`) and lends `read` the answer, which is
+    /// wiped then: empty, where the user gave none.
+    ///
+    /// # Errors
+    /// [`ConversationError`] when there is no conversation or it was ended, as by Ctrl-C; `read` was not called.
+    fn ask(&mut self, prompt: &str, read: &mut dyn FnMut(&[u8])) -> Result<(), ConversationError>;
 
     /// Whether the program asks for a name, anew for each try, as login does: what was true of the last try is
     /// nothing to the person who is there now.

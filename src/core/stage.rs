@@ -2,10 +2,11 @@
 //! shown last.
 
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use crate::assertion::{Challenge, Subject};
 use crate::credential::RpId;
-use crate::ports::{ConversationError, Fault, Host, Machine};
+use crate::ports::{ConversationError, Fault, Host, KeyId, Machine};
 use crate::verdict::Reason;
 
 /// Why two things that can only be done one after the other were to be done at once. It never happens: none of them
@@ -16,6 +17,14 @@ pub(crate) const AT_ONCE: Fault = Fault { call: "stage", errno: 0 };
 pub(crate) struct Stage<'m, M, H> {
     ports: RefCell<(&'m mut M, &'m mut H)>,
     shown: Cell<Shown>,
+    /// How many keys blink.
+    armed: Cell<usize>,
+    /// The key whose PIN is asked for: the others are left in peace.
+    floor: Cell<Option<KeyId>>,
+    /// How long people have taken to answer, all in all.
+    answering: Cell<Duration>,
+    /// The one try of a PIN was spent.
+    spent: Cell<bool>,
 }
 
 /// What the user has been shown last.
@@ -26,7 +35,17 @@ enum Shown {
     Other,
 }
 
+/// A key that blinks.
+pub(crate) struct Armed<'a>(&'a Cell<usize>);
+
+impl Drop for Armed<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
 /// Why something was not shown.
+#[derive(Debug)]
 pub(crate) enum NotShown {
     Conversation,
     Fault(Fault),
@@ -43,7 +62,14 @@ impl From<NotShown> for Reason {
 
 impl<'m, M: Machine, H: Host> Stage<'m, M, H> {
     pub(crate) fn new(machine: &'m mut M, host: &'m mut H) -> Self {
-        Self { ports: RefCell::new((machine, host)), shown: Cell::new(Shown::Other) }
+        Self {
+            ports: RefCell::new((machine, host)),
+            shown: Cell::new(Shown::Other),
+            armed: Cell::default(),
+            floor: Cell::default(),
+            answering: Cell::default(),
+            spent: Cell::default(),
+        }
     }
 
     /// Does something with both.
@@ -90,6 +116,57 @@ impl<'m, M: Machine, H: Host> Stage<'m, M, H> {
         if self.shown.get() == Shown::Invitation {
             self.shown.set(Shown::Other);
         }
+    }
+
+    /// A key is about to blink, until what is returned is dropped.
+    pub(crate) fn arm(&self) -> Armed<'_> {
+        self.armed.set(self.armed.get().saturating_add(1));
+        Armed(&self.armed)
+    }
+
+    /// Whether any key blinks.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.armed.get() != 0
+    }
+
+    /// Whose PIN is asked for.
+    pub(crate) fn floor(&self) -> Option<KeyId> {
+        self.floor.get()
+    }
+
+    /// See [`Stage::floor`].
+    pub(crate) fn give_floor(&self, key: Option<KeyId>) {
+        self.floor.set(key);
+    }
+
+    /// How long people have taken to answer so far. Nobody has to type against the clock: deadlines move by it.
+    pub(crate) fn answering(&self) -> Duration {
+        self.answering.get()
+    }
+
+    /// Spends the one try of a PIN that a login has.
+    pub(crate) fn spend_try(&self) {
+        self.spent.set(true);
+    }
+
+    /// Whether that was done.
+    pub(crate) fn try_is_spent(&self) -> bool {
+        self.spent.get()
+    }
+
+    /// Asks for a secret and lends it to `read`.
+    pub(crate) fn ask(&self, prompt: &str, read: &mut dyn FnMut(&[u8])) -> Result<(), NotShown> {
+        self.shown.set(Shown::Other);
+        match self.with(|_, host| host.ask(prompt, read)) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(ConversationError)) => Err(NotShown::Conversation),
+            Err(fault) => Err(NotShown::Fault(fault)),
+        }
+    }
+
+    /// Notes that somebody took `taken` to answer.
+    pub(crate) fn answered_after(&self, taken: Duration) {
+        self.answering.set(self.answering.get().saturating_add(taken));
     }
 
     fn put(&self, text: &str, shown: Shown) -> Result<(), NotShown> {

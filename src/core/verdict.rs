@@ -1,5 +1,7 @@
 //! What a login comes to, and the one table of what is answered for it.
 
+use std::borrow::Cow;
+
 use crate::assertion::{Rejected, Verified};
 use crate::policy::{Exempt, Mode};
 use crate::ports::{Fault, Signal};
@@ -42,6 +44,20 @@ pub enum Reason {
     NotEnrolled,
     /// Every key that was plugged in is another account's, and no other came in time.
     NotRegistered,
+    /// No try of the PIN is left.
+    PinBlocked,
+    /// The key wants another PIN before it does anything.
+    PinChangeRequired,
+    /// Nothing was typed where the PIN was asked for.
+    PinDeclined,
+    /// So few tries of the PIN are left that it is not asked for.
+    PinGuarded,
+    /// The key takes no PIN until it is plugged in anew.
+    PinReplug,
+    /// What was typed is no PIN.
+    PinUnfit,
+    /// The wrong PIN; so many tries are left, where the key says so.
+    PinWrong(Option<u8>),
     /// The record is unreadable, unsafe, malformed or another account's.
     Record,
     /// The login comes from another machine and the policy refuses that.
@@ -56,7 +72,9 @@ pub enum Reason {
     UserChanged,
     /// The account is unknown or its name is not one.
     UserUnknown,
-    /// The policy requires verification, which this version cannot ask a key for.
+    /// The key's own verification did not recognise its user, and there is no PIN.
+    VerificationFailed,
+    /// Verification is required, and no key of the account can give it.
     VerificationUnavailable,
 }
 
@@ -208,6 +226,55 @@ impl Reason {
                 TIMED_OUT,
                 "Only keys of other accounts were plugged in in time.",
             ),
+            Self::PinBlocked => (
+                "pin_blocked",
+                UNAVAILABLE,
+                1,
+                Some("The PIN on this key is blocked."),
+                "The key takes no PIN any more, until it is reset.",
+            ),
+            Self::PinChangeRequired => (
+                "pin_change_required",
+                UNAVAILABLE,
+                1,
+                Some("The PIN on this key must be changed first."),
+                "The key wants another PIN before it does anything.",
+            ),
+            Self::PinDeclined => (
+                "pin_declined",
+                UNAVAILABLE,
+                3,
+                None,
+                "Nothing was typed where the PIN was asked for. No try was spent.",
+            ),
+            Self::PinGuarded => (
+                "pin_guarded",
+                UNAVAILABLE,
+                1,
+                None,
+                "No more tries are left than pin_guard says. None was spent.",
+            ),
+            Self::PinReplug => (
+                "pin_replug",
+                UNAVAILABLE,
+                1,
+                Some("Unplug the key, plug it in again, then retry."),
+                "The key takes no PIN until it is plugged in anew, after several wrong ones.",
+            ),
+            Self::PinUnfit => (
+                "pin_unfit",
+                AUTH_ERR,
+                1,
+                Some("A PIN has 4 to 63 characters."),
+                "What was typed is no PIN. No try was spent.",
+            ),
+            Self::PinWrong(_) => (
+                "pin_wrong",
+                AUTH_ERR,
+                1,
+                Some("Wrong PIN."),
+                "The PIN was wrong. One try was spent; the user is told how many are left.",
+            ),
             Self::Record => (
                 "record",
                 UNAVAILABLE,
@@ -249,12 +316,19 @@ impl Reason {
             Self::UserUnknown => {
                 ("user_unknown", USER_UNKNOWN, 1, None, "There is no such account.")
             }
+            Self::VerificationFailed => (
+                "verification_failed",
+                AUTH_ERR,
+                1,
+                None,
+                "The key's reader did not recognise the user, and the key has no PIN.",
+            ),
             Self::VerificationUnavailable => (
                 "verification_unavailable",
                 UNAVAILABLE,
                 1,
-                ASK_ADMINISTRATOR,
-                "PIN or fingerprint is required, which is not possible yet.",
+                Some("A security key with a PIN is required."),
+                "PIN or fingerprint is required, and no key of the account has either.",
             ),
         };
         Row { word, codes, exit_code, text, when }
@@ -272,7 +346,7 @@ impl Reason {
     /// Whether somebody may be trying things out: then, and only then, the failure is held back a little.
     #[must_use]
     pub const fn may_be_a_guess(self) -> bool {
-        matches!(self, Self::CounterRegression | Self::Rejected(_))
+        matches!(self, Self::CounterRegression | Self::PinWrong(_) | Self::Rejected(_))
     }
 
     /// [`Row::word`].
@@ -281,10 +355,16 @@ impl Reason {
         self.row().word
     }
 
-    /// [`Row::text`].
+    /// What the user is told: [`Row::text`], with the number of tries that are left of a PIN.
     #[must_use]
-    pub const fn text(self) -> Option<&'static str> {
-        self.row().text
+    pub fn text(self) -> Option<Cow<'static, str>> {
+        match (self, self.row().text) {
+            (Self::PinWrong(Some(1)), _) => Some("Wrong PIN. 1 attempt left on this key.".into()),
+            (Self::PinWrong(Some(left)), _) => {
+                Some(format!("Wrong PIN. {left} attempts left on this key.").into())
+            }
+            (_, text) => text.map(Cow::Borrowed),
+        }
     }
 
     /// [`Row::exit_code`].

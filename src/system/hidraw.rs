@@ -129,6 +129,18 @@ impl Keys for Hidraw {
         self.open.close(key);
     }
 
+    fn release(&mut self, key: KeyId) {
+        self.open.unlock(key);
+        self.signals = None;
+    }
+
+    fn retake(&mut self, key: KeyId) -> Result<(), OpenError> {
+        self.listen();
+        lock(self.open.fd(key).ok_or(OpenError::Gone)?)?;
+        self.open.discard(key);
+        Ok(())
+    }
+
     fn pending_signal(&mut self) -> Option<Signal> {
         self.signals.as_ref().and_then(Signals::pending)
     }

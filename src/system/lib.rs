@@ -24,4 +24,5 @@ mod report_descriptor;
 mod scratch;
 pub mod signals;
 mod state;
+pub mod terminal;
 mod walk;

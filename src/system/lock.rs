@@ -40,6 +40,12 @@ pub(crate) fn try_lock(file: impl AsFd) -> Result<(), LockError> {
     }
 }
 
+/// Gives the lock back without closing the file.
+pub(crate) fn unlock(file: impl AsFd) {
+    // SAFETY: the descriptor is open; the call takes numbers only. It cannot fail for such a descriptor.
+    let _ = unsafe { libc::flock(file.as_fd().as_raw_fd(), libc::LOCK_UN) };
+}
+
 /// Takes the lock, and waits `patience` for whoever has it.
 pub(crate) fn lock(file: impl AsFd, patience: Duration) -> Result<(), LockError> {
     let until = clock::now().map_err(LockError::Fault)?.after(patience);
@@ -71,6 +77,10 @@ mod tests {
         assert_eq!(try_lock(&first), Ok(()));
         assert_eq!(try_lock(&second), Err(LockError::Held));
         assert_eq!(lock(&second, PAUSE.saturating_mul(2)), Err(LockError::Held));
+        unlock(&first);
+        assert_eq!(try_lock(&second), Ok(()));
+        unlock(&second);
+        assert_eq!(try_lock(&first), Ok(()));
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 std::thread::yield_now();

@@ -12,10 +12,13 @@ use nix::unistd::{read, write};
 
 use crate::clock;
 use crate::hotplug::Hotplug;
+use crate::lock::unlock;
 use crate::signals::Signals;
 
 /// The length of a report, in bytes, without its number.
 const REPORT: usize = size_of::<Report>();
+/// The most reports that are thrown away at once.
+const DISCARDED_MAX: usize = 256;
 /// The longest single wait: the deadline may be further away than a `timespec` can tell.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 
@@ -56,6 +59,28 @@ impl OpenKeys {
     /// Closes `key`, and gives up its lock.
     pub(crate) fn close(&mut self, key: KeyId) {
         self.open.remove(&key);
+    }
+
+    /// The descriptor of `key`, where it is open.
+    pub(crate) fn fd(&self, key: KeyId) -> Option<&OwnedFd> {
+        self.open.get(&key)
+    }
+
+    /// Gives up the lock on `key`, which stays open.
+    pub(crate) fn unlock(&self, key: KeyId) {
+        if let Some(fd) = self.fd(key) {
+            unlock(fd);
+        }
+    }
+
+    /// Throws away what `key` has sent and nobody has read. What a removed key is, the next wait says.
+    pub(crate) fn discard(&self, key: KeyId) {
+        // The kernel keeps 64 for each opener. One that sends without end is not waited for.
+        for _ in 0..DISCARDED_MAX {
+            if self.read(key).is_err() {
+                break;
+            }
+        }
     }
 
     /// Sends one report. The kernel gives a key that does not take it 5 seconds, whatever the flags of the

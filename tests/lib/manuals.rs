@@ -10,7 +10,7 @@ use fidokey_core::ports::Fault;
 use fidokey_core::verdict::{Reason, Row};
 
 /// Every reason; [`Reason::Rejected`] and [`Reason::Fault`] once.
-pub const REASONS: [Reason; 20] = [
+pub const REASONS: [Reason; 28] = [
     Reason::Config,
     Reason::Conversation,
     Reason::CounterRegression,
@@ -23,6 +23,13 @@ pub const REASONS: [Reason; 20] = [
     Reason::NoKey,
     Reason::NotEnrolled,
     Reason::NotRegistered,
+    Reason::PinBlocked,
+    Reason::PinChangeRequired,
+    Reason::PinDeclined,
+    Reason::PinGuarded,
+    Reason::PinReplug,
+    Reason::PinUnfit,
+    Reason::PinWrong(Some(5)),
     Reason::Record,
     Reason::Remote,
     Reason::Rejected(Rejected::Signature),
@@ -30,6 +37,7 @@ pub const REASONS: [Reason; 20] = [
     Reason::TouchTimeout,
     Reason::UserChanged,
     Reason::UserUnknown,
+    Reason::VerificationFailed,
     Reason::VerificationUnavailable,
 ];
 
@@ -49,14 +57,22 @@ pub const fn place(reason: Reason) -> usize {
         Reason::NoKey => 9,
         Reason::NotEnrolled => 10,
         Reason::NotRegistered => 11,
-        Reason::Record => 12,
-        Reason::Remote => 13,
-        Reason::Rejected(_) => 14,
-        Reason::Terminated => 15,
-        Reason::TouchTimeout => 16,
-        Reason::UserChanged => 17,
-        Reason::UserUnknown => 18,
-        Reason::VerificationUnavailable => 19,
+        Reason::PinBlocked => 12,
+        Reason::PinChangeRequired => 13,
+        Reason::PinDeclined => 14,
+        Reason::PinGuarded => 15,
+        Reason::PinReplug => 16,
+        Reason::PinUnfit => 17,
+        Reason::PinWrong(_) => 18,
+        Reason::Record => 19,
+        Reason::Remote => 20,
+        Reason::Rejected(_) => 21,
+        Reason::Terminated => 22,
+        Reason::TouchTimeout => 23,
+        Reason::UserChanged => 24,
+        Reason::UserUnknown => 25,
+        Reason::VerificationFailed => 26,
+        Reason::VerificationUnavailable => 27,
     }
 }
 

@@ -102,6 +102,24 @@ impl SocketKeys {
     }
 }
 
+impl Wire {
+    /// Takes the lock, where there is one to take.
+    fn take(&mut self, lock: Option<PathBuf>) -> Result<(), OpenError> {
+        let Some(path) = lock else { return Ok(()) };
+        let denied = |error: std::io::Error| OpenError::Denied {
+            errno: error.raw_os_error().unwrap_or_default(),
+        };
+        let node = File::open(path).map_err(denied)?;
+        node.try_lock().map_err(|refused| match refused {
+            TryLockError::WouldBlock => OpenError::Busy,
+            TryLockError::Error(error) => denied(error),
+        })?;
+        // Until it is closed, however that happens.
+        self.held = Some(node);
+        Ok(())
+    }
+}
+
 impl Keys for SocketKeys {
     fn now(&mut self) -> Result<Moment, Fault> {
         let now = clock_gettime(ClockId::CLOCK_MONOTONIC)
@@ -125,19 +143,27 @@ impl Keys for SocketKeys {
         let lock = self.lock.clone();
         match self.wire(key) {
             Some(wire) if wire.alive => {
-                if let Some(path) = lock {
-                    let denied = |error: std::io::Error| OpenError::Denied {
-                        errno: error.raw_os_error().unwrap_or_default(),
-                    };
-                    let node = File::open(path).map_err(denied)?;
-                    node.try_lock().map_err(|refused| match refused {
-                        TryLockError::WouldBlock => OpenError::Busy,
-                        TryLockError::Error(error) => denied(error),
-                    })?;
-                    // Until it is closed, however that happens.
-                    wire.held = Some(node);
-                }
+                wire.take(lock)?;
                 wire.open = true;
+                Ok(())
+            }
+            _ => Err(OpenError::Gone),
+        }
+    }
+
+    fn release(&mut self, key: KeyId) {
+        if let Some(wire) = self.wire(key) {
+            wire.held = None;
+        }
+    }
+
+    fn retake(&mut self, key: KeyId) -> Result<(), OpenError> {
+        let lock = self.lock.clone();
+        match self.wire(key) {
+            Some(wire) if wire.alive && wire.open => {
+                wire.take(lock)?;
+                let mut report = [0; 64];
+                while let Ok(1..) = recv(wire.fd, &mut report, MsgFlags::MSG_DONTWAIT) {}
                 Ok(())
             }
             _ => Err(OpenError::Gone),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fidokey_core::credential::{Credential, Verification};
+use fidokey_core::credential::Credential;
 use fidokey_core::ports::KeyId;
 use fidokey_tests::sim::softkey::{Behaviour, Secret, soft_key};
 use fidokey_tests::sim::world::login_of_alice;
@@ -202,19 +202,6 @@ fn given_a_key_that_cannot_be_opened_then_denied_at_once_and_the_log_says_so() {
     assert_eq!(code, 7);
     assert!(keys.elapsed() < Duration::from_secs(1));
     assert!(host.logged[0].1.contains("reason=key_inaccessible"));
-}
-
-/// Verification needs what this version cannot do: nobody is asked for a touch that could not be enough.
-#[test]
-fn given_verification_is_required_then_denied_and_the_key_is_left_alone() {
-    let mine = Secret::new(1, 64);
-    let mut credential = mine.credential();
-    credential.verification = Verification::Required;
-    let mut keys = SimKeys::with(soft_key(&[mine], Behaviour::default()).0);
-    let (code, host) = login_of_alice(&[credential], &mut keys);
-    assert_eq!(code, 7);
-    assert_eq!(keys.trace, []);
-    assert!(host.logged[0].1.contains("reason=verification_unavailable"));
 }
 
 /// A conversation that fails ends the login before anything blinks.

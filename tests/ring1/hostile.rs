@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use fidokey_core::credential::{AccountName, Algorithm, KeyName, RpId};
+use fidokey_core::credential::{AccountName, Algorithm, KeyName, RpId, Verification};
 use fidokey_core::ctap::cbor;
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
 use fidokey_core::ports::{Account, KeyId};
@@ -200,6 +200,9 @@ fn given_a_registration_with_a_long_certificate_then_it_is_read() {
         name: &KeyName::new("Blue key").unwrap(),
         algorithms: &Algorithm::ALL,
         rp_id: &RpId::default(),
+        verification: Verification::None,
+        policy: Verification::None,
+        pin_guard: 3,
         patience: 5 * SECOND,
         added: "2026-11-23T10:00:00Z",
         added_by: "root",

@@ -8,6 +8,7 @@ mod documents;
 mod emulated_key;
 mod hostile;
 mod logs;
+mod pins;
 mod policy;
 mod protocol;
 mod race;

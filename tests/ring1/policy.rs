@@ -120,8 +120,7 @@ fn given_no_record_then_the_policy_decides() {
 fn given_a_remote_login_then_the_policy_decides_before_anything_is_shown_but_the_refusal() {
     for rhost in ["::1", "127.0.0.1", "fe80::1%eth0", "0", " ", "-", "?", "\n", "\u{0}"] {
         let there = |_: &mut SimMachine, host: &mut SimHost| host.origin.rhost = rhost.to_owned();
-        for (rule, code) in [(&b"remote=deny"[..], 6), (b"remote=skip", 25), (b"remote=verify", 7)]
-        {
+        for (rule, code) in [(&b"remote=deny"[..], 6), (b"remote=skip", 25)] {
             let (answered, host) = decided(there, &[rule]);
             assert_eq!(answered, code, "{rhost:?}");
             assert!(host.shown.len() <= 1, "{:?}", host.shown);
@@ -134,7 +133,6 @@ fn given_a_remote_login_then_the_policy_decides_before_anything_is_shown_but_the
     assert_eq!(host.shown, ["Security key login is not allowed from a remote session."]);
     log_has(&host, &["rhost=localhost"]);
     assert_eq!(decided(remote, &[b"remote=skip"]).0, 25);
-    assert_eq!(decided(remote, &[b"remote=verify"]).0, 7);
 }
 
 /// BAR U2, U3.

@@ -94,9 +94,13 @@ fn given_any_status_byte_in_a_login_then_denied_for_a_listed_reason() {
         (0x2e, "not_registered"),
         (0x27, "declined"),
         (0x2f, "touch_timeout"),
+        (0x32, "pin_blocked"),
+        (0x34, "pin_replug"),
+        (0x35, "verification_unavailable"),
+        // The key is then asked what it has for that, and has nothing.
+        (0x36, "verification_unavailable"),
     ]
     .into_iter()
-    .chain((0x31..=0x38).map(|status| (status, "verification_unavailable")))
     .collect();
     for asked in [Asked::GetInfo, Asked::Silently, Asked::Assertion] {
         for status in 0..=255 {
@@ -125,7 +129,8 @@ fn given_any_status_byte_in_a_registration_then_a_listed_error() {
                 (0x26, error) => error == EnrollError::Unsupported,
                 (0x27, error) => error == EnrollError::Declined,
                 (0x2f, error) => error == EnrollError::TouchTimeout,
-                (0x31..=0x38, error) => error == EnrollError::PinNeeded,
+                (0x35, error) => error == EnrollError::PinNotSet,
+                (0x36 | 0x3c | 0x3f, error) => error == EnrollError::Unverifying,
                 (_, EnrollError::KeyFailed(KeyError::Status(said))) => said.0 == status,
                 _ => false,
             };
@@ -205,7 +210,7 @@ fn given_any_status_word_in_a_registration_then_a_listed_error() {
         closed_in_time(&keys);
         let listed = match (said, result.unwrap_err()) {
             (0x6985, error) => error == EnrollError::TouchTimeout,
-            (0x6986, error) => error == EnrollError::PinNeeded,
+            (0x6986, error) => error == EnrollError::Unverifying,
             (0x9000, error) => matches!(error, EnrollError::Unfit(_)),
             (_, EnrollError::KeyFailed(KeyError::StatusWord(word))) => word.0 == said,
             _ => false,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use fidokey_core::credential::{AccountName, Algorithm, Credential, KeyName, RpId};
+use fidokey_core::credential::{AccountName, Algorithm, Credential, KeyName, RpId, Verification};
 use fidokey_core::enroll::{Enrollment, enroll};
 use fidokey_core::ports::{Account, Machine as _};
 use fidokey_core::record::Record;
@@ -83,6 +83,9 @@ impl Stage {
             name: &KeyName::new("Blue key").unwrap(),
             algorithms,
             rp_id: &RpId::default(),
+            verification: Verification::None,
+            policy: Verification::None,
+            pin_guard: 3,
             patience: Duration::from_secs(10),
             added: "2026-11-23T10:00:00Z",
             added_by: "root",

@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
-use fidokey_core::credential::{AccountName, Algorithm, Credential, KeyName, RpId};
+use fidokey_core::credential::{AccountName, Algorithm, Credential, KeyName, RpId, Verification};
 use fidokey_core::ctap::bus::Bus;
 use fidokey_core::ctap::client::Client;
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
@@ -40,6 +40,9 @@ impl Plugged {
             name: &KeyName::new("Blue key").unwrap(),
             algorithms: &Algorithm::ALL,
             rp_id: &RpId::default(),
+            verification: Verification::None,
+            policy: Verification::None,
+            pin_guard: 3,
             patience: Duration::from_secs(5),
             added: "2026-11-23T10:00:00Z",
             added_by: "root",
@@ -159,6 +162,14 @@ impl Keys for OneThenOther {
             }
             event => Ok(event),
         }
+    }
+
+    fn release(&mut self, key: KeyId) {
+        self.keys.release(key);
+    }
+
+    fn retake(&mut self, key: KeyId) -> Result<(), OpenError> {
+        self.keys.retake(key)
     }
 
     fn close(&mut self, key: KeyId) {

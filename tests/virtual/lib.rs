@@ -120,6 +120,9 @@ impl<H: Host> Host for FailPoints<'_, H> {
     fn show(&mut self, text: &str) -> Result<(), ConversationError> {
         self.call().show(text)
     }
+    fn ask(&mut self, prompt: &str, read: &mut dyn FnMut(&[u8])) -> Result<(), ConversationError> {
+        self.call().ask(prompt, read)
+    }
     fn asks_for_names(&mut self) -> bool {
         self.call().asks_for_names()
     }
@@ -152,6 +155,12 @@ impl<K: Keys> Keys for FailPoints<'_, K> {
     }
     fn wait(&mut self, until: Moment) -> Result<KeyEvent, Fault> {
         self.call().wait(until)
+    }
+    fn release(&mut self, key: KeyId) {
+        self.call().release(key);
+    }
+    fn retake(&mut self, key: KeyId) -> Result<(), OpenError> {
+        self.call().retake(key)
     }
     fn close(&mut self, key: KeyId) {
         self.call().close(key);
@@ -206,6 +215,14 @@ impl Keys for Interruptible {
                 }
             }
         }
+    }
+    fn release(&mut self, key: KeyId) {
+        self.keys.release(key);
+        self.signals = None;
+    }
+    fn retake(&mut self, key: KeyId) -> Result<(), OpenError> {
+        self.signals = self.signals.take().or_else(Signals::begin);
+        self.keys.retake(key)
     }
     fn close(&mut self, key: KeyId) {
         self.keys.close(key);

@@ -1,10 +1,12 @@
-//! One key being asked: the requests of either generation, the cue, and the verification of what it signs.
+//! One key being asked: the requests of either generation, the cue, and the verification of what it signs. Where more
+//! than a touch is wanted, [`super::verification`] goes on.
 
 use super::{Answered, Asking, Question};
 use crate::assertion::{self, Verified};
-use crate::credential::{Credential, Protocol, RpId, is_unprintable};
+use crate::credential::{Credential, Protocol, RpId, Verification, is_unprintable};
 use crate::ctap::client::{Client, KeyError, Limits};
-use crate::ctap::ctap2::{self, Status};
+use crate::ctap::ctap2::{self, Authorization, Gesture, Status};
+use crate::ctap::pin_protocol::Token;
 use crate::ctap::session::CallError;
 use crate::ctap::u2f::{self, StatusWord};
 use crate::ports::{Fault, Host, KeyId, Keys, Machine, Moment};
@@ -41,7 +43,9 @@ impl From<KeyError> for Miss {
             KeyError::Status(status) if status.means_not_mine() => Self::Foreign,
             KeyError::Status(Status::USER_ACTION_TIMEOUT) => Self::Unusable(Reason::TouchTimeout),
             KeyError::Status(Status::OPERATION_DENIED) => Self::End(Reason::Declined),
-            KeyError::Status(status) if status.wants_pin() => {
+            KeyError::Status(Status::PIN_BLOCKED) => Self::Unusable(Reason::PinBlocked),
+            KeyError::Status(Status::PIN_AUTH_BLOCKED) => Self::Unusable(Reason::PinReplug),
+            KeyError::Status(Status::PIN_NOT_SET | Status::PUAT_REQUIRED) => {
                 Self::Unusable(Reason::VerificationUnavailable)
             }
             KeyError::StatusWord(word) if word.means_not_mine() => Self::Foreign,
@@ -67,26 +71,35 @@ pub(super) async fn attempt<M: Machine, H: Host, K: Keys>(
     let Asking { bus, stage, question, conclude } = asking;
     let nonce = u64::from_be_bytes(stage.random()?);
     let client = Client::open(bus, key, nonce, end).await?;
-    let mut talk = Talk { stage, question, client, end, armed: false };
+    let mut talk = Talk { stage, question, client, key, end, armed: false };
     let answered = talk.ask(sole).await?;
     let mut conclude = conclude.try_borrow_mut().map_err(|_| AT_ONCE)?;
     stage.with(|machine, host| conclude(machine, host, answered))?.map_err(Miss::End)
 }
 
-/// The credentials by relying party, in the order of the record.
-fn by_rp_id<'a>(credentials: &[&'a Credential]) -> Vec<(&'a RpId, Vec<&'a Credential>)> {
-    let mut groups: Vec<(&RpId, Vec<&Credential>)> = Vec::new();
-    for &credential in credentials {
-        match groups.iter_mut().find(|(rp_id, _)| **rp_id == credential.rp_id) {
-            Some((_, group)) => group.push(credential),
-            None => groups.push((&credential.rp_id, vec![credential])),
+/// Credentials that can be asked for together: of one relying party, and all of them enough with a touch, or none.
+struct Group<'a> {
+    rp_id: &'a RpId,
+    need: Verification,
+    credentials: Vec<&'a Credential>,
+}
+
+/// The credentials in groups, those that a touch is enough for first, else in the order of the record.
+fn grouped<'a>(question: &Question<'a>) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    for &credential in question.credentials {
+        let (rp_id, need) = (&credential.rp_id, question.need(credential));
+        match groups.iter_mut().find(|group| group.rp_id == rp_id && group.need == need) {
+            Some(group) => group.credentials.push(credential),
+            None => groups.push(Group { rp_id, need, credentials: vec![credential] }),
         }
     }
+    groups.sort_by_key(|group| group.need);
     groups
 }
 
 /// How one request for a touch failed.
-enum Attempted {
+pub(super) enum Attempted {
     Error(KeyError),
     Miss(Miss),
 }
@@ -106,12 +119,20 @@ impl From<Fault> for Attempted {
     }
 }
 
+/// What a request for a touch is sent with.
+pub(super) enum How<'t> {
+    Touch,
+    BuiltIn,
+    Pin(&'t Token),
+}
+
 /// The conversation with one key.
-struct Talk<'s, 'b, 'k, 'm, M: Machine, H: Host, K: Keys> {
-    stage: &'s Stage<'m, M, H>,
-    question: &'s Question<'s>,
-    client: Client<'b, 'k, K>,
-    end: Moment,
+pub(super) struct Talk<'s, 'b, 'k, 'm, M: Machine, H: Host, K: Keys> {
+    pub(super) stage: &'s Stage<'m, M, H>,
+    pub(super) question: &'s Question<'s>,
+    pub(super) client: Client<'b, 'k, K>,
+    pub(super) key: KeyId,
+    pub(super) end: Moment,
     /// It was asked for a touch already.
     armed: bool,
 }
@@ -122,12 +143,15 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
         if !self.client.speaks_ctap2() {
             return self.first_generation(sole).await.map_err(Miss::from);
         }
-        let groups = by_rp_id(self.question.credentials);
-        if let ([(rp_id, credentials)], true) = (&groups[..], sole)
+        let groups = grouped(self.question);
+        if let ([Group { rp_id, need: Verification::None, credentials }], true) =
+            (&groups[..], sole)
             && Limits::UNASKED.fit(rp_id, credentials)
         {
-            match self.touch(rp_id, credentials).await {
+            match self.touch(rp_id, credentials, How::Touch).await {
                 Err(Attempted::Error(error)) if error.may_mean_list_too_long() => {}
+                // It wants verification of everybody, which says nothing of whose it is.
+                Err(Attempted::Error(KeyError::Status(Status::PUAT_REQUIRED))) => {}
                 other => return other.map_err(Miss::from),
             }
         }
@@ -136,37 +160,58 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
 
     /// Asks the key silently for its credential, then for the touch. Only here is the key asked what it
     /// takes, and only where the answer changes what is sent.
-    async fn search(&mut self, groups: &[(&RpId, Vec<&Credential>)]) -> Result<Answered, Miss> {
-        let long = groups.iter().any(|(rp_id, list)| !Limits::UNASKED.fit(rp_id, list));
-        let limits = if long || self.armed {
-            Limits::of(&self.client.info(self.end).await?)
-        } else {
-            Limits::UNASKED
-        };
-        for (rp_id, credentials) in groups {
+    async fn search(&mut self, groups: &[Group<'_>]) -> Result<Answered, Miss> {
+        let informed = self.armed
+            || groups.iter().any(|group| {
+                let fits = Limits::UNASKED.fit(group.rp_id, &group.credentials);
+                !fits || group.need == Verification::Required
+            });
+        let info = if informed { Some(self.client.info(self.end).await?) } else { None };
+        let limits = info.as_ref().map_or(Limits::UNASKED, Limits::of);
+        for group in groups {
             let (stage, who) = (self.stage, &self.question.who);
-            let mut fresh_hash =
-                || stage.challenge(rp_id, who).map(|challenge| *challenge.client_data_hash());
-            let found =
-                self.client.find(rp_id, credentials, limits, &mut fresh_hash, self.end).await?;
-            if let Some(credential) = found {
-                return self.touch(rp_id, &[credential]).await.map_err(Miss::from);
+            let mut fresh = || stage.challenge(group.rp_id, who);
+            let (rp_id, list) = (group.rp_id, &group.credentials);
+            let found = self.client.find(rp_id, list, limits, &mut fresh, self.end).await?;
+            let Some(found) = found else { continue };
+            let always = info.as_ref().is_some_and(|info| info.always_uv);
+            if group.need == Verification::None && !always {
+                match self.touch(rp_id, &[found.credential], How::Touch).await {
+                    Err(Attempted::Error(KeyError::Status(Status::PUAT_REQUIRED))) => {}
+                    other => return other.map_err(Miss::from),
+                }
             }
+            let info = match info {
+                Some(info) => info,
+                None => self.client.info(self.end).await?,
+            };
+            return self.touch_with_verification(&info, &found).await;
         }
         Err(Miss::Foreign)
     }
 
     /// Shows the cue, arms the key and verifies what it signs. Nothing is sent after the answer.
-    async fn touch(
+    pub(super) async fn touch(
         &mut self,
         rp_id: &RpId,
         credentials: &[&Credential],
+        how: How<'_>,
     ) -> Result<Answered, Attempted> {
         let challenge = self.stage.challenge(rp_id, &self.question.who)?;
         let ids: Vec<&[u8]> = credentials.iter().map(|c| c.id.as_bytes()).collect();
-        let request =
-            ctap2::get_assertion(rp_id.as_str(), challenge.client_data_hash(), &ids, true);
+        let hash = challenge.client_data_hash();
+        let param;
+        let gesture = match how {
+            How::Touch => Gesture::Touch,
+            How::BuiltIn => Gesture::BuiltIn,
+            How::Pin(token) => {
+                param = token.authorize(hash).ok_or(Attempted::Error(KeyError::Malformed))?;
+                Gesture::Pin(Authorization { param: &param, protocol: token.protocol() })
+            }
+        };
+        let request = ctap2::get_assertion(rp_id.as_str(), hash, &ids, gesture);
         let until = self.cue()?;
+        let _armed = self.stage.arm();
         let payload = self.client.touch(&request, until).await.map_err(Attempted::Error)?;
         let rejected = |rejected| Attempted::Miss(Miss::End(Reason::Rejected(rejected)));
         let response = ctap2::read_assertion(&payload)
@@ -201,6 +246,7 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
         )
         .ok_or(Attempted::Miss(Miss::Foreign))?;
         let until = self.cue()?;
+        let _armed = self.stage.arm();
         let data = self.client.u2f_touch(&request, until).await.map_err(Attempted::Error)?;
         let rejected = |rejected| Attempted::Miss(Miss::End(Reason::Rejected(rejected)));
         let signed =

@@ -141,6 +141,11 @@ impl<'k, K: Keys> Bus<'k, K> {
     pub fn settle(&self) {
         // A conversation that was given up before its key was open has left word of when it would go on.
         let _ = self.with_lines(|lines| lines.retain(|_, line| line.leaving.is_some()));
+        self.see_off();
+    }
+
+    /// Waits until no key is being left any more, a second at the most, while others are still talked to.
+    pub(crate) fn see_off(&self) {
         let busy =
             |lines: &mut BTreeMap<KeyId, Line>| lines.values().any(|line| line.leaving.is_some());
         while self.with_lines(busy) == Ok(true) {
@@ -201,6 +206,26 @@ impl<'k, K: Keys> Bus<'k, K> {
         .await
     }
 
+    /// The same, or `None` as soon as `ready` says so.
+    pub(super) async fn next_unless(
+        &self,
+        key: KeyId,
+        ready: &impl Fn() -> bool,
+        until: Moment,
+    ) -> Result<Option<Input>, Fault> {
+        poll_fn(|_| {
+            if ready() {
+                return Poll::Ready(Ok(None));
+            }
+            match self.poll(key, until) {
+                Ok(None) => Poll::Pending,
+                Ok(input) => Poll::Ready(Ok(input)),
+                Err(fault) => Poll::Ready(Err(fault)),
+            }
+        })
+        .await
+    }
+
     fn poll(&self, key: KeyId, until: Moment) -> Result<Option<Input>, Fault> {
         let input = self.with_lines(|lines| lines.get_mut(&key).and_then(|line| line.input.take()));
         if let Some(input) = input? {
@@ -216,6 +241,16 @@ impl<'k, K: Keys> Bus<'k, K> {
     /// See [`Keys::open`].
     pub(super) fn open(&self, key: KeyId) -> Result<Result<(), OpenError>, Fault> {
         self.with_keys(|keys| keys.open(key))
+    }
+
+    /// See [`Keys::release`].
+    pub(super) fn release(&self, key: KeyId) -> Result<(), Fault> {
+        self.with_keys(|keys| keys.release(key))
+    }
+
+    /// See [`Keys::retake`].
+    pub(super) fn retake(&self, key: KeyId) -> Result<Result<(), OpenError>, Fault> {
+        self.with_keys(|keys| keys.retake(key))
     }
 
     /// See [`Keys::send`].

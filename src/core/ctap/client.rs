@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use super::bus::Bus;
-use super::ctap2::{self, Info, MESSAGE_SIZE_DEFAULT, Malformed, Status};
+use super::client_pin::{self, Permission, Retries};
+use super::ctap2::{self, Gesture, Info, MESSAGE_SIZE_DEFAULT, Malformed, Status};
 use super::frame::command;
+use super::pin_protocol::{PinProtocol, Point, SharedSecret, Token};
 use super::session::{CallError, RETRY, Session};
 use super::u2f::{self, StatusWord};
+use crate::assertion::{Challenge, Rejected, verify_silent};
 use crate::credential::{Credential, RpId};
+use crate::pin::PinHash;
 use crate::ports::{Fault, KeyId, Keys, Moment};
 
 /// How long a key may take for what needs no touch, keepalives included.
@@ -115,7 +119,7 @@ impl<'b, 'k, K: Keys> Client<'b, 'k, K> {
 
     /// Asks without a touch which of `credentials`, all of one relying party, is the key's; each list as
     /// long as `limits` allow, and halved where the key refuses it all the same. The answer is the key's
-    /// word and proves nothing.
+    /// word and proves nothing before [`Found::prove`] does.
     ///
     /// # Errors
     /// See [`KeyError`].
@@ -124,9 +128,9 @@ impl<'b, 'k, K: Keys> Client<'b, 'k, K> {
         rp_id: &RpId,
         credentials: &[&'c Credential],
         limits: Limits,
-        fresh_hash: &mut dyn FnMut() -> Result<[u8; 32], Fault>,
+        fresh: &mut dyn FnMut() -> Result<Challenge, Fault>,
         until: Moment,
-    ) -> Result<Option<&'c Credential>, KeyError> {
+    ) -> Result<Option<Found<'c>>, KeyError> {
         let mut rest = credentials;
         let mut limits = limits;
         let mut unread = None;
@@ -134,10 +138,15 @@ impl<'b, 'k, K: Keys> Client<'b, 'k, K> {
             let count = limits.fitting(rp_id, rest);
             let (list, later) = rest.split_at_checked(count).unwrap_or((rest, &[]));
             let ids: Vec<&[u8]> = list.iter().map(|c| c.id.as_bytes()).collect();
-            let request = ctap2::get_assertion(rp_id.as_str(), &fresh_hash()?, &ids, false);
+            let challenge = fresh()?;
+            let hash = challenge.client_data_hash();
+            let request = ctap2::get_assertion(rp_id.as_str(), hash, &ids, Gesture::None);
             let answer = self.silent_call(&request, until).await.map_err(KeyError::from);
             match answer.and_then(|response| cbor_of(&response).map(<[u8]>::to_vec)) {
-                Ok(payload) => return named(list, &payload).map(Some),
+                Ok(payload) => {
+                    let credential = named(list, &payload)?;
+                    return Ok(Some(Found { credential, challenge, payload }));
+                }
                 Err(KeyError::Status(status)) if status.means_not_mine() => rest = later,
                 Err(error) if error.may_mean_list_too_long() && count > 1 => {
                     limits.count = count / 2;
@@ -151,6 +160,97 @@ impl<'b, 'k, K: Keys> Client<'b, 'k, K> {
             }
         }
         unread.map_or(Ok(None), Err)
+    }
+
+    /// How often the PIN may still be tried.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub async fn pin_retries(&mut self, until: Moment) -> Result<Retries, KeyError> {
+        let response = self.silent_call(&client_pin::get_pin_retries(), until).await?;
+        Ok(client_pin::read_pin_retries(cbor_of(&response)?)?)
+    }
+
+    /// How often the key's own verification may still be tried.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub async fn uv_retries(&mut self, until: Moment) -> Result<u8, KeyError> {
+        let response = self.silent_call(&client_pin::get_uv_retries(), until).await?;
+        Ok(client_pin::read_uv_retries(cbor_of(&response)?)?)
+    }
+
+    /// The point to agree on a secret with. A key that has forgotten our channel while it was released says so, and is
+    /// asked again on a new one.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub async fn key_agreement(
+        &mut self,
+        protocol: PinProtocol,
+        until: Moment,
+    ) -> Result<Point, KeyError> {
+        let request = client_pin::get_key_agreement(protocol);
+        let response = match self.silent_call(&request, until).await {
+            Err(CallError::Hid(_)) => self.silent_call(&request, until).await?,
+            other => other?,
+        };
+        Ok(client_pin::read_key_agreement(cbor_of(&response)?)?)
+    }
+
+    /// Gives the PIN away, encrypted for whoever `shared` was agreed on with, for a token. One try of the PIN's is
+    /// spent on it.
+    ///
+    /// # Errors
+    /// See [`KeyError`]; a wrong PIN is [`Status::PIN_INVALID`].
+    pub async fn token(
+        &mut self,
+        exchange: &Exchange<'_>,
+        pin: &PinHash,
+        until: Moment,
+    ) -> Result<Token, KeyError> {
+        let Exchange { shared, ours, random, scope } = exchange;
+        let encrypted = shared.encrypt(random, pin.bytes()).ok_or(KeyError::Malformed)?;
+        let request = client_pin::get_token(shared.protocol(), ours, &encrypted, *scope);
+        let response = self.silent_call(&request, until).await?;
+        let token = client_pin::read_token(cbor_of(&response)?)?;
+        shared.token(&token).ok_or(KeyError::Malformed)
+    }
+
+    /// See [`Session::release`].
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn release(&mut self) -> Result<(), Fault> {
+        self.session.release()
+    }
+
+    /// See [`Session::retake`].
+    ///
+    /// # Errors
+    /// [`KeyError::Call`].
+    pub async fn retake(&mut self, end: Moment) -> Result<(), KeyError> {
+        Ok(self.session.retake(end).await?)
+    }
+
+    /// See [`Session::wait_for`].
+    ///
+    /// # Errors
+    /// [`KeyError::Call`].
+    pub async fn wait_for(
+        &mut self,
+        ready: impl Fn() -> bool,
+        end: Moment,
+    ) -> Result<(), KeyError> {
+        Ok(self.session.wait_for(ready, end).await?)
+    }
+
+    /// See [`Session::turn`].
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn turn(&self) -> Result<(), Fault> {
+        self.session.turn().await
     }
 
     /// Whether the key speaks CTAP2; it is of the first generation otherwise.
@@ -225,6 +325,39 @@ impl<'b, 'k, K: Keys> Client<'b, 'k, K> {
     }
 }
 
+/// What a token is asked for with.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    /// What was agreed on with the key.
+    pub shared: &'a SharedSecret,
+    /// Our point of that agreement.
+    pub ours: &'a Point,
+    /// 16 random bytes, for the second protocol.
+    pub random: &'a [u8; 16],
+    /// What the token is for, where the key knows permissions.
+    pub scope: Option<(Permission, &'a str)>,
+}
+
+/// A credential that a key says is its own.
+#[derive(Debug)]
+pub struct Found<'c> {
+    /// Which one.
+    pub credential: &'c Credential,
+    challenge: Challenge,
+    payload: Vec<u8>,
+}
+
+impl Found<'_> {
+    /// Whether the key has shown that it is: it has signed a fresh challenge with that credential's private key.
+    ///
+    /// # Errors
+    /// The first check that what it signed does not pass.
+    pub fn prove(&self) -> Result<(), Rejected> {
+        let response = ctap2::read_assertion(&self.payload).map_err(|_| Rejected::Malformed)?;
+        verify_silent(&self.challenge, &[self.credential], &response).map(|_| ())
+    }
+}
+
 /// The credential that a silent answer names: the only one asked for, or the one with that id.
 fn named<'c>(list: &[&'c Credential], payload: &[u8]) -> Result<&'c Credential, KeyError> {
     match (ctap2::read_assertion(payload)?.credential_id, list) {
@@ -273,7 +406,7 @@ impl Limits {
 
     /// How many of `credentials`, counted from the first, one message may name; at least 1.
     fn fitting(self, rp_id: &RpId, credentials: &[&Credential]) -> usize {
-        let empty = ctap2::get_assertion(rp_id.as_str(), &[0; 32], &[], false).len();
+        let empty = ctap2::get_assertion(rp_id.as_str(), &[0; 32], &[], Gesture::None).len();
         let mut length = empty.saturating_add(2);
         let fitting = credentials
             .iter()

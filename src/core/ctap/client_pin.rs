@@ -174,7 +174,7 @@ mod tests {
 
     fn key_agreement(members: &[(i16, i16)], x: usize, y: usize) -> Vec<u8> {
         let mut answer = Writer::default();
-        answer.map(1).integer(1).map(members.len() + 2);
+        answer.map(1).integer(1).map(members.len().saturating_add(2));
         for (label, value) in members {
             answer.integer(*label).integer(*value);
         }

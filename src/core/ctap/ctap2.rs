@@ -2,6 +2,7 @@
 //! sections 6.1, 6.2, 6.4).
 
 use super::cbor::{self, Value, Writer};
+use super::pin_protocol::PinProtocol;
 use crate::assertion::Response;
 use crate::credential::Algorithm;
 
@@ -29,12 +30,26 @@ impl Status {
     pub const NO_CREDENTIALS: Self = Self(0x2e);
     /// The user declined on the key.
     pub const OPERATION_DENIED: Self = Self(0x27);
-    /// PIN or token trouble: 0x31 to 0x38 all need what this version cannot give.
-    pub const PIN_FIRST: Self = Self(0x31);
-    /// The last of that range.
-    pub const PIN_LAST: Self = Self(0x38);
+    /// The key takes no PIN until it is plugged in anew.
+    pub const PIN_AUTH_BLOCKED: Self = Self(0x34);
+    /// Something about the token is wrong: a key that was asked by another program meanwhile has made a new one.
+    pub const PIN_AUTH_INVALID: Self = Self(0x33);
+    /// No try is left.
+    pub const PIN_BLOCKED: Self = Self(0x32);
+    /// The PIN was wrong.
+    pub const PIN_INVALID: Self = Self(0x31);
+    /// There is no PIN on the key.
+    pub const PIN_NOT_SET: Self = Self(0x35);
+    /// The PIN must be changed first.
+    pub const PIN_POLICY_VIOLATION: Self = Self(0x37);
+    /// The key does nothing without verification (CTAP 2.0: `PIN_REQUIRED`).
+    pub const PUAT_REQUIRED: Self = Self(0x36);
     /// A request of more bytes than the key takes.
     pub const REQUEST_TOO_LARGE: Self = Self(0x39);
+    /// The key's own verification has no try left.
+    pub const UV_BLOCKED: Self = Self(0x3c);
+    /// The key's own verification did not know the user.
+    pub const UV_INVALID: Self = Self(0x3f);
     /// None of the algorithms asked for.
     pub const UNSUPPORTED_ALGORITHM: Self = Self(0x26);
     /// Nobody touched the key within the key's own time.
@@ -58,10 +73,16 @@ impl Status {
         matches!(self, Self::NO_CREDENTIALS | Self::INVALID_CREDENTIAL)
     }
 
-    /// Whether the key wants a PIN or a token first.
+    /// Whether the key wants a PIN or a token first, or has trouble with one (0x31 to 0x38).
     #[must_use]
     pub const fn wants_pin(self) -> bool {
-        self.0 >= Self::PIN_FIRST.0 && self.0 <= Self::PIN_LAST.0
+        matches!(self.0, 0x31..=0x38)
+    }
+
+    /// Whether the key's own verification was in vain, while a PIN may still do (CTAP 2.1 section 6.2.2 step 6).
+    #[must_use]
+    pub const fn leaves_the_pin(self) -> bool {
+        matches!(self, Self::PUAT_REQUIRED | Self::UV_BLOCKED | Self::UV_INVALID)
     }
 }
 
@@ -87,8 +108,20 @@ pub fn payload(response: &[u8]) -> Result<&[u8], Result<Status, Malformed>> {
 pub struct Info {
     /// Whether it asks for verification at every request.
     pub always_uv: bool,
-    /// Whether a PIN is set on it.
-    pub client_pin: bool,
+    /// Whether a PIN is set on it; `None` where it cannot have one.
+    pub client_pin: Option<bool>,
+    /// Whether its own verification, a fingerprint for example, is set up; `None` where it has none.
+    pub built_in_uv: Option<bool>,
+    /// Whether the PIN must be changed before it is of any use.
+    pub force_pin_change: bool,
+    /// The PIN protocol to use with it; `None` where it has neither of the two.
+    pub pin_protocol: Option<PinProtocol>,
+    /// Whether it can be asked for a touch that means nothing else (authenticatorSelection).
+    pub selection: bool,
+    /// Whether its tokens have permissions.
+    pub token_permissions: bool,
+    /// Whether its PIN is good for no assertion and no new credential.
+    pub pin_is_for_management_only: bool,
     /// Whether it knows the extension credProtect.
     pub cred_protect: bool,
     /// The algorithms that it lists and that we know; a key that lists none can do ES256.
@@ -134,9 +167,11 @@ pub fn read_info(payload: &[u8]) -> Result<Info, Malformed> {
             .and_then(Value::items)
             .is_some_and(|items| items.iter().filter_map(Value::text).any(|t| wanted.contains(&t)))
     };
-    let option = |name: &str| {
-        map.member(4).and_then(|options| options.named(name)) == Some(&Value::Bool(true))
+    let said = |name: &str| match map.member(4).and_then(|options| options.named(name)) {
+        Some(Value::Bool(said)) => Some(*said),
+        _ => None,
     };
+    let option = |name: &str| said(name) == Some(true);
     let algorithms = match map.member(10) {
         None => vec![Algorithm::Es256],
         Some(list) => {
@@ -150,10 +185,25 @@ pub fn read_info(payload: &[u8]) -> Result<Info, Malformed> {
             Algorithm::ALL.into_iter().filter(known).collect()
         }
     };
+    let pin_protocol = match map.member(6) {
+        // As in CTAP 2.0, where the member is optional and there is only the first.
+        None => Some(PinProtocol::One),
+        Some(list) => {
+            let list = list.items().ok_or(Malformed)?;
+            let listed: Vec<u64> = list.iter().filter_map(Value::unsigned).collect();
+            PinProtocol::choose(&listed)
+        }
+    };
     let number = |key: i64| map.member(key).and_then(Value::unsigned).map(bounded);
     Ok(Info {
         always_uv: option("alwaysUv"),
-        client_pin: option("clientPin"),
+        client_pin: said("clientPin"),
+        built_in_uv: said("uv"),
+        force_pin_change: map.member(12) == Some(&Value::Bool(true)),
+        pin_protocol,
+        selection: lists(1, &["FIDO_2_1", "FIDO_2_2", "FIDO_2_3"]),
+        token_permissions: option("pinUvAuthToken"),
+        pin_is_for_management_only: option("noMcGaPermissionsWithClientPin"),
         cred_protect: lists(2, &["credProtect"]),
         algorithms,
         fido2: lists(1, &["FIDO_2_0", "FIDO_2_1_PRE", "FIDO_2_1", "FIDO_2_2", "FIDO_2_3"]),
@@ -169,26 +219,68 @@ fn bounded(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// A request for an assertion. `user_presence` is false for a silent question whether a credential is the
-/// key's; the answer to that grants nothing.
+/// What a request wants of the person with the key.
+#[derive(Clone, Copy, Debug)]
+pub enum Gesture<'a> {
+    /// Nothing: a silent question whether a credential is the key's. The answer grants nothing.
+    None,
+    /// A touch.
+    Touch,
+    /// The key's own verification, which is a touch as well.
+    BuiltIn,
+    /// A touch; a PIN was given already.
+    Pin(Authorization<'a>),
+}
+
+/// What a token says of one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Authorization<'a> {
+    /// `pinUvAuthParam`.
+    pub param: &'a [u8],
+    /// `pinUvAuthProtocol`.
+    pub protocol: PinProtocol,
+}
+
+/// A request for an assertion.
 #[must_use]
 pub fn get_assertion(
     rp_id: &str,
     client_data_hash: &[u8; 32],
     allow_list: &[&[u8]],
-    user_presence: bool,
+    gesture: Gesture<'_>,
 ) -> Vec<u8> {
+    // Old keys refuse `up` when it is true, and `uv` and `rk` in any form: only what is needed is sent.
+    let more = match gesture {
+        Gesture::None | Gesture::BuiltIn => 1,
+        Gesture::Touch => 0,
+        Gesture::Pin(_) => 2,
+    };
     let mut request = Writer::beginning_with(0x02);
-    request.map(if user_presence { 3 } else { 4 });
+    request.map(3_usize.saturating_add(more));
     request.integer(1).text(rp_id);
     request.integer(2).bytes(client_data_hash);
     request.integer(3);
     descriptors(&mut request, allow_list);
-    if !user_presence {
-        // Old keys refuse `up` when it is true, and `uv` and `rk` in any form: only what is needed is sent.
-        request.integer(5).map(1).text("up").bool(false);
+    match gesture {
+        Gesture::None => {
+            request.integer(5).map(1).text("up").bool(false);
+        }
+        Gesture::Touch => {}
+        Gesture::BuiltIn => {
+            request.integer(5).map(1).text("uv").bool(true);
+        }
+        Gesture::Pin(Authorization { param, protocol }) => {
+            request.integer(6).bytes(param).integer(7).integer(protocol.number().into());
+        }
     }
     request.into_bytes()
+}
+
+/// Asks for a touch that means nothing but "this one", among several keys (authenticatorSelection, CTAP 2.1 section
+/// 6.9).
+#[must_use]
+pub fn selection() -> Vec<u8> {
+    vec![0x0b]
 }
 
 fn descriptors(request: &mut Writer, ids: &[&[u8]]) {
@@ -249,15 +341,22 @@ pub struct NewCredential<'a> {
     /// Ask for credProtect level 2: found only with its id, or after verification. Never level 3: a silent
     /// question could not find it.
     pub cred_protect: bool,
+    /// What is wanted of the person; a silent request is one for a touch.
+    pub gesture: Gesture<'a>,
 }
 
 /// A request for a new, non-discoverable credential.
 #[must_use]
 pub fn make_credential(new: &NewCredential<'_>) -> Vec<u8> {
+    let of_gesture = match new.gesture {
+        Gesture::None | Gesture::Touch => 0,
+        Gesture::BuiltIn => 1,
+        Gesture::Pin(_) => 2,
+    };
     let optional =
         usize::from(!new.exclude_list.is_empty()).saturating_add(usize::from(new.cred_protect));
     let mut request = Writer::beginning_with(0x01);
-    request.map(optional.saturating_add(4));
+    request.map(optional.saturating_add(of_gesture).saturating_add(4));
     request.integer(1).bytes(new.client_data_hash);
     // A neutral name: who finds the key learns nothing about account or host from it.
     request.integer(2).map(2).text("id").text(new.rp_id).text("name").text("fidokey");
@@ -272,6 +371,15 @@ pub fn make_credential(new: &NewCredential<'_>) -> Vec<u8> {
     }
     if new.cred_protect {
         request.integer(6).map(1).text("credProtect").integer(2);
+    }
+    match new.gesture {
+        Gesture::None | Gesture::Touch => {}
+        Gesture::BuiltIn => {
+            request.integer(7).map(1).text("uv").bool(true);
+        }
+        Gesture::Pin(Authorization { param, protocol }) => {
+            request.integer(8).bytes(param).integer(9).integer(protocol.number().into());
+        }
     }
     request.into_bytes()
 }
@@ -308,21 +416,25 @@ mod tests {
     fn given_any_request_then_its_cbor_is_canonical() {
         let long = [7; 241];
         let ids: &[&[u8]] = &[&[1; 16], &long];
-        for exclude_list in [&[][..], ids] {
-            for cred_protect in [false, true] {
-                let new = NewCredential {
-                    rp_id: "pam://fidokey",
-                    client_data_hash: &[1; 32],
-                    user_handle: &[2; 32],
-                    exclude_list,
-                    algorithms: &Algorithm::ALL,
-                    cred_protect,
-                };
-                assert!(cbor::read(&make_credential(&new)[1..]).unwrap().canonical);
+        let authorization = Authorization { param: &[3; 32], protocol: PinProtocol::Two };
+        let gestures =
+            [Gesture::None, Gesture::Touch, Gesture::BuiltIn, Gesture::Pin(authorization)];
+        for gesture in gestures {
+            for exclude_list in [&[][..], ids] {
+                for cred_protect in [false, true] {
+                    let new = NewCredential {
+                        rp_id: "pam://fidokey",
+                        client_data_hash: &[1; 32],
+                        user_handle: &[2; 32],
+                        exclude_list,
+                        algorithms: &Algorithm::ALL,
+                        cred_protect,
+                        gesture,
+                    };
+                    assert!(cbor::read(&make_credential(&new)[1..]).unwrap().canonical);
+                }
             }
-        }
-        for user_presence in [false, true] {
-            let request = get_assertion("pam://fidokey", &[1; 32], ids, user_presence);
+            let request = get_assertion("pam://fidokey", &[1; 32], ids, gesture);
             assert!(cbor::read(&request[1..]).unwrap().canonical);
         }
     }
@@ -331,7 +443,10 @@ mod tests {
     /// 255 bytes, relying party id of 13).
     #[test]
     fn given_one_id_of_241_bytes_then_the_request_has_317() {
-        assert_eq!(get_assertion("pam://fidokey", &[1; 32], &[&[7; 241]], true).len(), 317);
+        assert_eq!(
+            get_assertion("pam://fidokey", &[1; 32], &[&[7; 241]], Gesture::Touch).len(),
+            317
+        );
     }
 
     /// BAR C12: one byte too many after the CBOR, or within a member.

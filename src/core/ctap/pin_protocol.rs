@@ -132,9 +132,9 @@ impl SharedSecret {
         Some(sent)
     }
 
-    /// Decrypts what a key has encrypted. `None` where it is not whole blocks.
+    /// Decrypts what the other end has encrypted. `None` where it is not whole blocks.
     #[must_use]
-    fn decrypt(&self, received: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    pub fn decrypt(&self, received: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (iv, ciphertext) = match self.protocol {
             PinProtocol::One => ([0; BLOCK], received),
             PinProtocol::Two => {

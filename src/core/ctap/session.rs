@@ -121,6 +121,59 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
         }
     }
 
+    /// Waits until `ready` says so, `end` at the latest. It is looked at whenever something happens to any key.
+    ///
+    /// # Errors
+    /// [`CallError::Gone`] when the key is removed meanwhile, [`CallError::Elapsed`], [`CallError::Fault`].
+    pub async fn wait_for(
+        &mut self,
+        ready: impl Fn() -> bool,
+        end: Moment,
+    ) -> Result<(), CallError> {
+        loop {
+            match self.bus.next_unless(self.key, &ready, end).await? {
+                None => return Ok(()),
+                Some(Input::Report(_)) => {}
+                Some(Input::Gone) => return Err(CallError::Gone),
+                Some(Input::Elapsed) => return Err(CallError::Elapsed),
+            }
+        }
+    }
+
+    /// Lets whoever waits for the events have a turn.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn turn(&self) -> Result<(), Fault> {
+        self.bus.turn(self.key).await
+    }
+
+    /// Lets others have the key while a person is asked something; see [`Keys::release`]. No request is under way.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn release(&mut self) -> Result<(), Fault> {
+        self.bus.release(self.key)
+    }
+
+    /// Takes the key back, with the channel that it was released with; 3 seconds at the latest.
+    ///
+    /// # Errors
+    /// [`CallError::Busy`], [`CallError::Gone`], [`CallError::Inaccessible`], [`CallError::Fault`].
+    pub async fn retake(&mut self, end: Moment) -> Result<(), CallError> {
+        let until = end.min(self.bus.now()?.after(LOCK_WAIT));
+        loop {
+            match self.bus.retake(self.key)? {
+                Ok(()) => return Ok(()),
+                Err(OpenError::Busy) if self.bus.now()? < until => {}
+                Err(OpenError::Busy) => return Err(CallError::Busy),
+                Err(OpenError::Denied { errno }) => return Err(CallError::Inaccessible(errno)),
+                Err(OpenError::Gone | OpenError::NotAKey) => return Err(CallError::Gone),
+            }
+            pause(self.bus, self.key, until).await?;
+        }
+    }
+
     /// Sends `request`, a CTAP2 message (`command::CBOR`) or a CTAP1 one (`command::MSG`), and returns the response, `until` at the latest. A key that is
     /// busy with another channel is asked again for 3 seconds.
     ///

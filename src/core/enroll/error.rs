@@ -7,6 +7,7 @@ use crate::ctap::client::KeyError;
 use crate::ctap::ctap2::Status;
 use crate::ctap::session::CallError;
 use crate::ctap::u2f::StatusWord;
+use crate::pin_exchange::NoToken;
 use crate::ports::Fault;
 use crate::record::CREDENTIALS_MAX;
 use crate::registration::Unfit;
@@ -37,8 +38,24 @@ pub enum EnrollError {
     NameTaken,
     /// No key was plugged in in time, or it was pulled out.
     NoKey,
-    /// The key asks for a PIN.
-    PinNeeded,
+    /// No try of the PIN is left.
+    PinBlocked,
+    /// The PIN has to be changed before it is of use.
+    PinChangeRequired,
+    /// Nothing was typed where the PIN was asked for.
+    PinDeclined,
+    /// So few tries of the PIN are left that it is not asked for.
+    PinGuarded(u8),
+    /// There is no PIN on the key, and one is needed.
+    PinNotSet,
+    /// The key takes no PIN until it is plugged in anew.
+    PinReplug,
+    /// What was typed is no PIN.
+    PinUnfit,
+    /// The wrong PIN; so many tries are left, where the key says so.
+    PinWrong(Option<u8>),
+    /// More than one key is plugged in, and it was not said which is meant.
+    SeveralKeys,
     /// Nobody touched the key in time.
     TouchTimeout,
     /// The registration does not pass a check.
@@ -47,6 +64,8 @@ pub enum EnrollError {
     Unsupported,
     /// The new credential did not pass a login.
     Unproven(Rejected),
+    /// The key can verify nobody, or did not recognise its user.
+    Unverifying,
 }
 
 impl EnrollError {
@@ -65,9 +84,17 @@ impl EnrollError {
             Self::KeyInaccessible(_) => "Run the command as root.",
             Self::NameTaken => "Choose another name with --name.",
             Self::NoKey => "Plug in the key, leave it in, then run the command again.",
-            Self::PinNeeded => "Use a key without a PIN, or reset the PIN with the key's own tool.",
+            Self::PinBlocked => "Reset the key with its own tool; what it holds is lost then.",
+            Self::PinChangeRequired => "Change it, for example with `fido2-token -C DEVICE`.",
+            Self::PinDeclined => "Nothing was written; run the command again when you want to.",
+            Self::PinGuarded(_) => "See `fidokey key pin check`.",
+            Self::PinNotSet => "Set one first, for example with `fido2-token -S DEVICE`.",
+            Self::PinReplug => "Unplug the key, plug it in again, then run the command again.",
+            Self::PinUnfit | Self::PinWrong(_) => "Run the command again and type it once more.",
+            Self::SeveralKeys => "Unplug all but the one that is meant.",
             Self::TouchTimeout => "Run the command again and touch the key when it blinks.",
             Self::Unfit(_) | Self::Unproven(_) => "Do not use this key: nothing was written.",
+            Self::Unverifying => "Use another key: a PIN or a fingerprint is required.",
             Self::Unsupported => "Use another key, or another --algorithm.",
         }
     }
@@ -97,15 +124,27 @@ impl fmt::Display for EnrollError {
             }
             Self::NameTaken => f.write_str("The account already has a key of that name."),
             Self::NoKey => f.write_str("No security key was there in time."),
-            Self::PinNeeded => {
-                f.write_str("This key asks for its PIN, which is not supported yet.")
+            Self::PinBlocked => f.write_str("The PIN on this key is blocked."),
+            Self::PinChangeRequired => f.write_str("The PIN on this key must be changed first."),
+            Self::PinDeclined => f.write_str("No PIN was typed."),
+            Self::PinGuarded(left) => {
+                write!(f, "The PIN is not asked for: tries left on this key: {left}.")
             }
+            Self::PinNotSet => f.write_str("This key has no PIN yet, and one is needed."),
+            Self::PinReplug => f.write_str("The key takes no PIN before it is plugged in anew."),
+            Self::PinUnfit => f.write_str("A PIN has 4 to 63 characters."),
+            Self::PinWrong(None) => f.write_str("Wrong PIN."),
+            Self::PinWrong(Some(left)) => write!(f, "Wrong PIN. Tries left on this key: {left}."),
+            Self::SeveralKeys => f.write_str("Several keys are plugged in."),
             Self::TouchTimeout => f.write_str("Timed out waiting for the security key."),
             Self::Unfit(unfit) => {
                 write!(f, "The key's registration was not accepted ({}).", unfit.word())
             }
             Self::Unproven(rejected) => {
                 write!(f, "The new credential did not pass a login ({}).", rejected.word())
+            }
+            Self::Unverifying => {
+                f.write_str("The key cannot verify its user, or did not recognise you.")
             }
             Self::Unsupported => f.write_str("This key has none of the algorithms asked for."),
         }
@@ -127,6 +166,24 @@ impl From<NotShown> for EnrollError {
     }
 }
 
+impl From<NoToken> for EnrollError {
+    fn from(why: NoToken) -> Self {
+        match why {
+            NoToken::Blocked => Self::PinBlocked,
+            NoToken::ChangeRequired => Self::PinChangeRequired,
+            NoToken::Declined => Self::PinDeclined,
+            NoToken::Guarded(left) => Self::PinGuarded(left),
+            NoToken::Key(error) => error.into(),
+            NoToken::NotSet => Self::PinNotSet,
+            NoToken::NotShown(error) => error.into(),
+            NoToken::Replug => Self::PinReplug,
+            NoToken::Unavailable => Self::Unverifying,
+            NoToken::Unfit => Self::PinUnfit,
+            NoToken::Wrong(left) => Self::PinWrong(left),
+        }
+    }
+}
+
 impl From<KeyError> for EnrollError {
     fn from(error: KeyError) -> Self {
         match error {
@@ -139,8 +196,9 @@ impl From<KeyError> for EnrollError {
             KeyError::Status(Status::OPERATION_DENIED) => Self::Declined,
             KeyError::Status(Status::UNSUPPORTED_ALGORITHM) => Self::Unsupported,
             KeyError::Status(Status::USER_ACTION_TIMEOUT) => Self::TouchTimeout,
-            KeyError::Status(status) if status.wants_pin() => Self::PinNeeded,
-            KeyError::StatusWord(StatusWord::COMMAND_NOT_ALLOWED) => Self::PinNeeded,
+            KeyError::Status(Status::PIN_NOT_SET) => Self::PinNotSet,
+            KeyError::Status(status) if status.leaves_the_pin() => Self::Unverifying,
+            KeyError::StatusWord(StatusWord::COMMAND_NOT_ALLOWED) => Self::Unverifying,
             other => Self::KeyFailed(other),
         }
     }

@@ -12,7 +12,7 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
     /// list of exclusions in this generation. The attestation is passed over: whose key it is, the person who
     /// registers it knows, and what it is worth the second touch shows.
     pub(super) async fn u2f_make(&mut self, until: Moment) -> Result<Credential, EnrollError> {
-        let Self { stage, enrollment, client, is_touched } = self;
+        let Self { stage, enrollment, client, is_touched, .. } = self;
         if !enrollment.algorithms.contains(&Algorithm::Es256) {
             return Err(EnrollError::Unsupported);
         }

@@ -1,9 +1,9 @@
-//! One message to the program that asked for the login.
+//! One message to the program that asked for the login, and what it answers.
 //!
 //! Own code and not the bindings' `Conv`, which takes an answer without a response array for a failure. For a
 //! message that asks nothing, many programs answer so, and libpam's own `pam_vprompt` accepts it.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_int};
 use std::ptr;
 
 use ::pam::module::PamHandle;
@@ -12,7 +12,8 @@ use nix::libc;
 use zeroize::Zeroize;
 
 use super::ffi::{
-    Conversation, DONE, ITEM_CONVERSATION, Message, Response, TEXT_INFO, pam_get_item,
+    Conversation, DONE, ITEM_CONVERSATION, Message, PROMPT_ECHO_OFF, Response, TEXT_INFO,
+    pam_get_item,
 };
 
 /// The longest text of a message, in bytes: `PAM_MAX_MSG_SIZE` is 512 with the NUL.
@@ -36,11 +37,42 @@ fn conversation(handle: &PamHandle) -> Result<Conversation, ConversationError> {
     unsafe { item.cast::<Conversation>().as_ref() }.copied().ok_or(ConversationError)
 }
 
-/// Calls the conversation with one message, and throws its reply away.
+/// Asks for what nobody is to see, and lends `read` the reply; none is an empty one.
+pub(super) fn ask(
+    handle: &PamHandle,
+    prompt: &str,
+    read: &mut dyn FnMut(&[u8]),
+) -> Result<(), ConversationError> {
+    let conversation = conversation(handle)?;
+    ask_through(conversation, prompt, read)
+}
+
+fn ask_through(
+    conversation: Conversation,
+    prompt: &str,
+    read: &mut dyn FnMut(&[u8]),
+) -> Result<(), ConversationError> {
+    let response = Wiped(call(conversation, PROMPT_ECHO_OFF, prompt)?);
+    read(response.reply());
+    Ok(())
+}
+
+/// Calls the conversation with one message, and throws its reply away: nobody was asked anything, but a program may
+/// answer every message with what was typed, a password then.
 fn show_through(conversation: Conversation, text: &str) -> Result<(), ConversationError> {
+    drop(Wiped(call(conversation, TEXT_INFO, text)?));
+    Ok(())
+}
+
+/// Calls the conversation with one message, and hands on what it answers: null, or an array of one response.
+fn call(
+    conversation: Conversation,
+    style: c_int,
+    text: &str,
+) -> Result<*mut Response, ConversationError> {
     let converse = conversation.converse.ok_or(ConversationError)?;
     let text = message_text(text)?;
-    let message = Message { style: TEXT_INFO, text: text.as_ptr() };
+    let message = Message { style, text: text.as_ptr() };
     let mut messages = &raw const message;
     let mut responses: *mut Response = ptr::null_mut();
     // SAFETY: the program gave this function for these arguments: one message, whose text ends in NUL, and a
@@ -50,8 +82,7 @@ fn show_through(conversation: Conversation, text: &str) -> Result<(), Conversati
         // What `responses` is now is not defined, so nothing of it is touched.
         return Err(ConversationError);
     }
-    discard(responses);
-    Ok(())
+    Ok(responses)
 }
 
 /// `text` as a C string of at most [`TEXT_MAX`] bytes.
@@ -61,20 +92,37 @@ fn message_text(text: &str) -> Result<CString, ConversationError> {
     CString::new(kept.replace('\0', " ")).map_err(|_| ConversationError)
 }
 
-/// Wipes and frees what a conversation has answered to one message. Nobody was asked anything, but a program may
-/// answer every message with what was typed: a password, then.
-fn discard(responses: *mut Response) {
-    // SAFETY: after success this is null or an array of one response, which is ours.
-    let Some(response) = (unsafe { responses.as_mut() }) else {
-        return;
-    };
-    if !response.reply.is_null() {
-        wipe(response.reply);
-        // SAFETY: the reply was made with malloc for us to free, and nothing else points to it.
-        unsafe { libc::free(response.reply.cast()) };
+/// The answer to one message, wiped and freed when it is dropped, also by a panic.
+struct Wiped(*mut Response);
+
+impl Wiped {
+    /// The reply without its NUL; empty where there is none.
+    fn reply(&self) -> &[u8] {
+        // SAFETY: after success this is null or an array of one response, which is ours.
+        match unsafe { self.0.as_ref() } {
+            Some(response) if !response.reply.is_null() => {
+                // SAFETY: a reply ends in NUL, and is freed with `self`, which is borrowed here.
+                unsafe { CStr::from_ptr(response.reply) }.to_bytes()
+            }
+            _ => &[],
+        }
     }
-    // SAFETY: the array was made with malloc for us to free; `response` is not used any more.
-    unsafe { libc::free(responses.cast()) };
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        // SAFETY: after success this is null or an array of one response, which is ours.
+        let Some(response) = (unsafe { self.0.as_mut() }) else {
+            return;
+        };
+        if !response.reply.is_null() {
+            wipe(response.reply);
+            // SAFETY: the reply was made with malloc for us to free, and nothing else points to it.
+            unsafe { libc::free(response.reply.cast()) };
+        }
+        // SAFETY: the array was made with malloc for us to free; `response` is not used any more.
+        unsafe { libc::free(self.0.cast()) };
+    }
 }
 
 /// Overwrites a C string with zeros, so that the compiler cannot leave it out.
@@ -169,6 +217,32 @@ pub(super) mod tests {
             assert_eq!(show_through(conversation, "Touch it."), Ok(()));
             assert_eq!(script.shown, [(1, TEXT_INFO, b"Touch it.".to_vec())]);
         }
+    }
+
+    // X13, P2: no answer is an empty one, and means no.
+    #[test]
+    fn what_a_program_answers_to_a_question_is_lent_as_it_is() {
+        type Answer<'a> = Option<Option<&'a [u8]>>;
+        let answers: [(Answer<'_>, &[u8]); 5] = [
+            (None, b""),
+            (Some(None), b""),
+            (Some(Some(b"")), b""),
+            (Some(Some(b"1234")), b"1234"),
+            (Some(Some(b"\xff\xfe\x80")), b"\xff\xfe\x80"),
+        ];
+        for (answer, expected) in answers {
+            let mut script = Script::new(DONE, answer);
+            let conversation = script.conversation();
+            let mut lent = None;
+            let asked =
+                ask_through(conversation, "PIN: ", &mut |reply| lent = Some(reply.to_vec()));
+            assert_eq!((asked, lent.as_deref()), (Ok(()), Some(expected)));
+            assert_eq!(script.shown, [(1, PROMPT_ECHO_OFF, b"PIN: ".to_vec())]);
+        }
+        let mut script = Script::new(19, None);
+        let conversation = script.conversation();
+        let asked = ask_through(conversation, "PIN: ", &mut |_| panic!("nothing to read"));
+        assert_eq!(asked, Err(ConversationError));
     }
 
     // X13.

@@ -6,6 +6,8 @@ use ::pam::module::PamHandle;
 
 /// `PAM_CONV`, the item that is a [`Conversation`].
 pub(super) const ITEM_CONVERSATION: c_int = 5;
+/// `PAM_PROMPT_ECHO_OFF`.
+pub(super) const PROMPT_ECHO_OFF: c_int = 1;
 /// `PAM_TEXT_INFO`.
 pub(super) const TEXT_INFO: c_int = 4;
 /// What functions of libpam and of the conversation return when they have done their work.

@@ -76,6 +76,10 @@ impl Host for PamHost<'_> {
         conversation::show(self.handle, text)
     }
 
+    fn ask(&mut self, prompt: &str, read: &mut dyn FnMut(&[u8])) -> Result<(), ConversationError> {
+        conversation::ask(self.handle, prompt, read)
+    }
+
     /// Not by the name alone: where pam_unix stands before us, it has asked already.
     fn asks_for_names(&mut self) -> bool {
         let asks = self.handle.get_item::<UserPrompt<'_>>().is_ok_and(|prompt| prompt.is_some());

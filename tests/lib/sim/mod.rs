@@ -8,6 +8,7 @@ pub mod registering;
 pub mod scripts;
 pub mod softkey;
 pub mod u2f_key;
+pub mod verifier;
 pub mod watched;
 pub mod world;
 
@@ -15,6 +16,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use fidokey_core::ctap::cbor;
 use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal};
 
 use device::Device;
@@ -43,6 +45,8 @@ pub struct SimKeys {
     /// How often an interrupt was taken.
     pub interrupts_taken: u32,
     told_until: Duration,
+    /// Time that passed while nobody looked at the clock: somebody was typing.
+    pub typing: Rc<Cell<Duration>>,
 }
 
 /// How long a signal that was told is not told again.
@@ -55,6 +59,10 @@ pub enum Step {
     Open(KeyId, Result<(), OpenError>),
     /// One report sent.
     Send(KeyId, Report),
+    /// Left to others while somebody is asked.
+    Release(KeyId),
+    /// Taken back, with what came of it.
+    Retake(KeyId, Result<(), OpenError>),
     /// Closed.
     Close(KeyId),
 }
@@ -73,11 +81,15 @@ struct Slot {
 }
 
 enum Plan {
+    /// Something was plugged in or out while nobody looked.
+    Notice,
     Plug(KeyId),
     /// The same or another key in the same port: another `KeyId` of the same slot.
     Replace(KeyId),
     Signal(Signal),
     Unplug(KeyId),
+    /// Another program has it until then.
+    Lock(KeyId, Duration),
 }
 
 impl Default for SimKeys {
@@ -97,6 +109,7 @@ impl Default for SimKeys {
             late_signal: None,
             interrupts_taken: 0,
             told_until: Duration::ZERO,
+            typing: Rc::default(),
         }
     }
 }
@@ -134,6 +147,12 @@ impl SimKeys {
     pub fn lock(&mut self, key: KeyId, span: Duration) {
         let until = self.now + span;
         self.slot(key).locked_until = until;
+    }
+
+    /// Lets another program take the lock on `key` after one span and hold it until a longer one has passed.
+    pub fn lock_after(&mut self, key: KeyId, from: Duration, until: Duration) {
+        let until = self.now + until;
+        self.plan.push((self.now + from, Plan::Lock(key, until)));
     }
 
     /// Makes opening `key` fail with this error number.
@@ -180,28 +199,30 @@ impl SimKeys {
 
     /// The messages that were sent to keys, put together: `(key, command, payload)`.
     pub fn messages(&self) -> Vec<(KeyId, u8, Vec<u8>)> {
-        let mut messages: Vec<(KeyId, u8, Vec<u8>, usize)> = Vec::new();
-        for step in &self.trace {
-            let Step::Send(key, report) = step else { continue };
-            if report[4] & 0x80 != 0 {
-                let length = usize::from(u16::from_be_bytes([report[5], report[6]]));
-                messages.push((*key, report[4] & 0x7f, report[7..].to_vec(), length));
-            } else if let Some(last) = messages.last_mut() {
-                last.2.extend_from_slice(&report[5..]);
-            }
-        }
-        messages
-            .into_iter()
-            .map(|(key, command, mut payload, length)| {
-                payload.truncate(length);
-                (key, command, payload)
-            })
-            .collect()
+        put_together(&self.trace)
     }
 
     /// The commands that were sent, in words: `INIT`, `getAssertion`, `getAssertion?` for a silent one, ….
     pub fn commands(&self) -> Vec<&'static str> {
-        self.messages()
+        self.words(&self.messages())
+    }
+
+    /// Those that were sent before a key was left to others.
+    pub fn commands_before_release(&self) -> Vec<&'static str> {
+        let before = |step: &&Step| !matches!(step, Step::Release(_));
+        let trace: Vec<Step> = self.trace.iter().take_while(before).cloned().collect();
+        self.words(&put_together(&trace))
+    }
+
+    /// Those that this key was sent.
+    pub fn commands_of(&self, key: KeyId) -> Vec<&'static str> {
+        let mut messages = self.messages();
+        messages.retain(|(to, ..)| *to == key);
+        self.words(&messages)
+    }
+
+    fn words(&self, messages: &[(KeyId, u8, Vec<u8>)]) -> Vec<&'static str> {
+        messages
             .iter()
             .map(|(_, command, payload)| match (command, payload.first()) {
                 (0x03, _) => match payload.get(1..3) {
@@ -216,6 +237,15 @@ impl SimKeys {
                 (0x10, Some(0x02)) if payload.ends_with(b"\x62up\xf4") => "getAssertion?",
                 (0x10, Some(0x02)) => "getAssertion",
                 (0x10, Some(0x04)) => "getInfo",
+                (0x10, Some(0x06)) => match clientpin_subcommand(payload) {
+                    0x01 => "getPINRetries",
+                    0x02 => "getKeyAgreement",
+                    0x05 => "getPinToken",
+                    0x07 => "getUVRetries",
+                    0x09 => "getPinUvAuthToken",
+                    _ => "another",
+                },
+                (0x10, Some(0x0b)) => "selection",
                 _ => "another",
             })
             .collect()
@@ -233,6 +263,36 @@ impl SimKeys {
         }
     }
 
+    fn carry_out(&mut self, plan: Plan) -> KeyEvent {
+        match plan {
+            Plan::Notice => KeyEvent::Hotplug,
+            Plan::Lock(key, until) => {
+                self.slot(key).locked_until = until;
+                KeyEvent::Hotplug
+            }
+            Plan::Signal(signal) => {
+                self.signal = Some(signal);
+                self.told_until = self.now + TOLD_EVERY;
+                KeyEvent::Signal(signal)
+            }
+            Plan::Replace(key) => {
+                let slot = self.slot(key);
+                slot.plugged = true;
+                slot.id.0 += 1 << 32;
+                KeyEvent::Hotplug
+            }
+            Plan::Plug(key) => {
+                self.slot(key).plugged = true;
+                KeyEvent::Hotplug
+            }
+            Plan::Unplug(key) => {
+                let slot = self.slot(key);
+                slot.plugged = false;
+                if std::mem::take(&mut slot.open) { KeyEvent::Gone(key) } else { KeyEvent::Hotplug }
+            }
+        }
+    }
+
     /// Counts a step of `key`; true when the key is removed at this one.
     fn removed_now(&mut self, key: KeyId) -> bool {
         let slot = self.slot(key);
@@ -246,9 +306,37 @@ impl SimKeys {
     }
 }
 
+/// The messages that these steps have sent.
+fn put_together(trace: &[Step]) -> Vec<(KeyId, u8, Vec<u8>)> {
+    let mut messages: Vec<(KeyId, u8, Vec<u8>, usize)> = Vec::new();
+    for step in trace {
+        let Step::Send(key, report) = step else { continue };
+        if report[4] & 0x80 != 0 {
+            let length = usize::from(u16::from_be_bytes([report[5], report[6]]));
+            messages.push((*key, report[4] & 0x7f, report[7..].to_vec(), length));
+        } else if let Some(last) = messages.last_mut() {
+            last.2.extend_from_slice(&report[5..]);
+        }
+    }
+    messages
+        .into_iter()
+        .map(|(key, command, mut payload, length)| {
+            payload.truncate(length);
+            (key, command, payload)
+        })
+        .collect()
+}
+
+/// The subcommand of an authenticatorClientPIN request.
+fn clientpin_subcommand(payload: &[u8]) -> u64 {
+    let request = cbor::read(&payload[1..]).unwrap().value;
+    request.member(2).unwrap().unsigned().unwrap()
+}
+
 impl Keys for SimKeys {
     fn now(&mut self) -> Result<Moment, Fault> {
         self.count_call()?;
+        self.now += self.typing.take();
         Ok(Moment::new(self.now))
     }
 
@@ -324,32 +412,7 @@ impl Keys for SimKeys {
             let index = self.plan.iter().position(|(time, _)| *time == at).unwrap();
             let (_, plan) = self.plan.remove(index);
             self.now = self.now.max(at);
-            return Ok(match plan {
-                Plan::Signal(signal) => {
-                    self.signal = Some(signal);
-                    self.told_until = self.now + TOLD_EVERY;
-                    KeyEvent::Signal(signal)
-                }
-                Plan::Replace(key) => {
-                    let slot = self.slot(key);
-                    slot.plugged = true;
-                    slot.id.0 += 1 << 32;
-                    KeyEvent::Hotplug
-                }
-                Plan::Plug(key) => {
-                    self.slot(key).plugged = true;
-                    KeyEvent::Hotplug
-                }
-                Plan::Unplug(key) => {
-                    let slot = self.slot(key);
-                    slot.plugged = false;
-                    if std::mem::take(&mut slot.open) {
-                        KeyEvent::Gone(key)
-                    } else {
-                        KeyEvent::Hotplug
-                    }
-                }
-            });
+            return Ok(self.carry_out(plan));
         }
         match due {
             Some((at, key)) if at <= end => {
@@ -365,6 +428,38 @@ impl Keys for SimKeys {
                 Ok(KeyEvent::Elapsed)
             }
         }
+    }
+
+    fn release(&mut self, key: KeyId) {
+        self.trace.push(Step::Release(key));
+        // Whoever waits for it may have it now.
+        self.in_use.set(false);
+    }
+
+    fn retake(&mut self, key: KeyId) -> Result<(), OpenError> {
+        let removed = self.removed_now(key);
+        self.now += self.typing.take();
+        let now = self.now;
+        // What was to happen while somebody typed has happened.
+        while let Some(index) = self.plan.iter().position(|(at, _)| *at <= now) {
+            let (_, plan) = self.plan.remove(index);
+            if !matches!(self.carry_out(plan), KeyEvent::Signal(_)) {
+                // The watch has seen it all the same.
+                self.plan.push((now + Duration::from_millis(1), Plan::Notice));
+            }
+        }
+        let slot = self.slot(key);
+        let result = if removed || !slot.open || !slot.plugged || slot.id != key {
+            slot.open = false;
+            Err(OpenError::Gone)
+        } else if now < slot.locked_until {
+            Err(OpenError::Busy)
+        } else {
+            self.in_use.set(true);
+            Ok(())
+        };
+        self.trace.push(Step::Retake(key, result));
+        result
     }
 
     fn close(&mut self, key: KeyId) {

@@ -135,6 +135,15 @@ pub(super) fn make_credential(
     if excluded.iter().any(held) {
         return (true, vec![0x19]);
     }
+    let hash = request.member(1).unwrap().bytes().unwrap();
+    let option = |name| request.member(7).and_then(|options| options.named(name));
+    let uv = option("uv") == Some(&Value::Bool(true));
+    let mut verifier = behaviour.verifier.borrow_mut();
+    let user_verified = match verifier.judge(hash, request.member(8), uv, false) {
+        Ok(user_verified) => user_verified,
+        // A request without an authorization in it is one for a touch.
+        Err(status) => return (true, vec![status]),
+    };
     let listed = request.member(4).unwrap().items().unwrap();
     let first = listed[0].named("alg").and_then(Value::integer).unwrap();
     let algorithm = Algorithm::ALL.into_iter().find(|known| i64::from(known.cose()) == first);
@@ -142,6 +151,7 @@ pub(super) fn make_credential(
     secret.algorithm = algorithm.unwrap();
     secret.rp_id = request.member(2).unwrap().named("id").unwrap().text().unwrap().to_owned();
     let mut draft = DraftCredential::new(&secret);
+    draft.flags |= u8::from(user_verified) << 2;
     if request.member(6).is_some() {
         draft.flags |= 0x80;
         draft.extensions = [&[0xa1, 0x6b][..], b"credProtect", &[2]].concat();

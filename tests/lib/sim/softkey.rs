@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::device::{Message, Outbox, Script};
 use super::registering::{DraftCredential, make_credential};
+use super::verifier::Verifier;
 
 /// One credential and its private key.
 #[derive(Clone)]
@@ -138,6 +139,8 @@ pub struct Behaviour {
     pub algorithms: Vec<Algorithm>,
     /// Whether getInfo lists the extension credProtect.
     pub cred_protect: bool,
+    /// What it verifies its user by.
+    pub verifier: Rc<RefCell<Verifier>>,
     /// Bends an assertion before it is signed.
     pub bend: Rc<dyn Fn(&mut Draft)>,
     /// Bends a registration before it is sent.
@@ -161,6 +164,7 @@ impl Default for Behaviour {
             unsorted: false,
             algorithms: Vec::new(),
             cred_protect: false,
+            verifier: Rc::default(),
             bend: Rc::new(|_| {}),
             bend_credential: Rc::new(|_| {}),
             instead: Rc::new(|_, _| false),
@@ -210,12 +214,21 @@ fn answer(
         (0x10, Some(0x04)) => {
             outbox.message(Duration::ZERO, channel, 0x10, &info(behaviour));
         }
-        (0x10, Some(kind @ (0x01 | 0x02))) => {
+        (0x10, Some(0x06)) => {
             let request = cbor::read(&message.payload[1..]).unwrap().value;
-            let (wait, response) = if *kind == 0x01 {
-                make_credential(secrets, behaviour, seen, &request)
+            let response = behaviour.verifier.borrow_mut().client_pin(&request);
+            outbox.message(Duration::ZERO, channel, 0x10, &response);
+        }
+        (0x10, Some(kind @ (0x01 | 0x02 | 0x0b))) => {
+            let (wait, response) = if *kind == 0x0b {
+                (true, vec![0])
             } else {
-                assertion(secrets, behaviour, seen, &request)
+                let request = cbor::read(&message.payload[1..]).unwrap().value;
+                if *kind == 0x01 {
+                    make_credential(secrets, behaviour, seen, &request)
+                } else {
+                    assertion(secrets, behaviour, seen, &request)
+                }
             };
             match (wait, behaviour.touch) {
                 (false, _) => outbox.message(Duration::ZERO, channel, 0x10, &response),
@@ -244,19 +257,38 @@ pub fn keepalive(channel: [u8; 4]) -> [u8; 64] {
 
 fn info(behaviour: &Behaviour) -> Vec<u8> {
     let mut info = Writer::beginning_with(0);
+    let verifier = behaviour.verifier.borrow();
     let list_limit = behaviour.list_limit.filter(|_| !behaviour.list_limit_hidden);
     let members = 2
         + usize::from(behaviour.max_message_size.is_some())
         + usize::from(list_limit.is_some())
         + usize::from(behaviour.cred_protect)
-        + usize::from(!behaviour.algorithms.is_empty());
-    info.map(members).integer(1).array(1).text("FIDO_2_1");
+        + usize::from(!behaviour.algorithms.is_empty())
+        + usize::from(!verifier.options.is_empty())
+        + usize::from(verifier.protocols.is_some())
+        + usize::from(verifier.force_change);
+    info.map(members).integer(1).array(verifier.versions.len());
+    for version in &verifier.versions {
+        info.text(version);
+    }
     if behaviour.cred_protect {
         info.integer(2).array(1).text("credProtect");
     }
     info.integer(3).bytes(&[0; 16]);
+    if !verifier.options.is_empty() {
+        info.integer(4).map(verifier.options.len());
+        for (option, said) in &verifier.options {
+            info.text(option).bool(*said);
+        }
+    }
     if let Some(size) = behaviour.max_message_size {
         info.integer(5).integer(i16::try_from(size).unwrap());
+    }
+    if let Some(protocols) = &verifier.protocols {
+        info.integer(6).array(protocols.len());
+        protocols.iter().for_each(|protocol| {
+            info.integer(*protocol);
+        });
     }
     if let Some((count, _, _)) = list_limit {
         info.integer(7).integer(i16::try_from(count).unwrap());
@@ -266,6 +298,9 @@ fn info(behaviour: &Behaviour) -> Vec<u8> {
         for algorithm in &behaviour.algorithms {
             info.map(2).text("alg").integer(algorithm.cose()).text("type").text("public-key");
         }
+    }
+    if verifier.force_change {
+        info.integer(12).bool(true);
     }
     info.into_bytes()
 }
@@ -279,7 +314,9 @@ fn assertion(
 ) -> (bool, Vec<u8>) {
     let hash = request.member(2).unwrap().bytes().unwrap().to_vec();
     let list = request.member(3).unwrap().items().unwrap();
-    let silent = request.member(5).is_some();
+    let option = |name| request.member(5).and_then(|options| options.named(name));
+    let silent = option("up") == Some(&Value::Bool(false));
+    let uv = option("uv") == Some(&Value::Bool(true));
     seen.borrow_mut().hashes.push(hash.clone());
     seen.borrow_mut().lists.push(list.len());
     if let Some((limit, status, true)) = behaviour.list_limit
@@ -292,11 +329,16 @@ fn assertion(
         let id = entry.named("id").unwrap().bytes().unwrap();
         secrets.iter().find(|secret| secret.id == id && secret.rp_id == rp_id)
     });
+    let mut verifier = behaviour.verifier.borrow_mut();
+    let user_verified = match verifier.judge(&hash, request.member(6), uv, silent) {
+        Ok(user_verified) => user_verified,
+        Err(status) => return (uv, vec![status]),
+    };
     let Some(secret) = mine else {
         return (behaviour.foreign_waits && !silent, vec![behaviour.foreign_status]);
     };
     let mut auth_data = Sha256::digest(rp_id).to_vec();
-    auth_data.push(u8::from(!silent));
+    auth_data.push(u8::from(!silent) | u8::from(user_verified) << 2);
     // It rises with every assertion, silent ones too, as those of keys do: 9 the first time.
     let counter = u32::try_from(seen.borrow().hashes.len() + 8).unwrap();
     auth_data.extend_from_slice(&counter.to_be_bytes());

@@ -1,11 +1,13 @@
 //! A machine and a host that are tables, and a login on them in one call.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use fidokey_core::credential::{AccountName, Algorithm, Credential, KeyName, RpId, Uid};
+use fidokey_core::credential::{
+    AccountName, Algorithm, Credential, KeyName, RpId, Uid, Verification,
+};
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
 use fidokey_core::login::login;
 use fidokey_core::ports::{
@@ -144,6 +146,12 @@ pub struct SimHost {
     pub kept: BTreeMap<String, String>,
     /// How often it was asked to hold back a failure.
     pub delays: u32,
+    /// What is typed where a PIN is asked for, one after the other; then the conversation fails.
+    pub typed: VecDeque<Vec<u8>>,
+    /// How long that takes, each time, and the clock that goes on meanwhile.
+    pub typing: (Duration, Rc<Cell<Duration>>),
+    /// What was asked, each with how many messages had been shown before.
+    pub asked: Vec<(String, usize)>,
 }
 
 impl Host for SimHost {
@@ -164,6 +172,14 @@ impl Host for SimHost {
             return Err(ConversationError);
         }
         self.shown.push(text.to_owned());
+        Ok(())
+    }
+
+    fn ask(&mut self, prompt: &str, read: &mut dyn FnMut(&[u8])) -> Result<(), ConversationError> {
+        self.asked.push((prompt.to_owned(), self.shown.len()));
+        let (takes, clock) = &self.typing;
+        clock.set(clock.get() + *takes);
+        read(&self.typed.pop_front().ok_or(ConversationError)?);
         Ok(())
     }
 
@@ -227,6 +243,9 @@ pub fn world(credentials: &[Credential], config: &str) -> (SimMachine, SimHost) 
         asks_for_names: false,
         kept: BTreeMap::new(),
         delays: 0,
+        typed: VecDeque::new(),
+        typing: (Duration::ZERO, Rc::default()),
+        asked: Vec::new(),
     };
     (machine, host)
 }
@@ -255,6 +274,9 @@ pub fn enroll_for_alice(
         name: &KeyName::new("Blue key").unwrap(),
         algorithms,
         rp_id: &RpId::default(),
+        verification: Verification::None,
+        policy: Verification::None,
+        pin_guard: 3,
         patience: Duration::from_secs(10),
         added: "2026-11-23T10:00:00Z",
         added_by: "root",

@@ -1,0 +1,149 @@
+//! A PIN between a person and a key: whether it may be asked for, the question, and the token that the key gives for it.
+//! Whether the key may be trusted with it has been found out before.
+
+use crate::ctap::client::{Client, Exchange, KeyError};
+use crate::ctap::client_pin::Permission;
+use crate::ctap::ctap2::{Info, Status};
+use crate::ctap::pin_protocol::{PinProtocol, SharedSecret, Token};
+use crate::pin::{NoPin, PinHash};
+use crate::ports::{Fault, Host, Keys, Machine, Moment};
+use crate::stage::{NotShown, Stage};
+
+/// What stands where the PIN is typed. A program may replace it by words of its own, and all that it is then clear from
+/// is the line before.
+const PROMPT: &str = "Security key PIN: ";
+
+/// Why there is no token.
+#[derive(Debug)]
+pub(crate) enum NoToken {
+    /// No try is left.
+    Blocked,
+    /// The PIN has to be changed before it is of use.
+    ChangeRequired,
+    /// Nothing was typed.
+    Declined,
+    /// So many tries are left that none of them is to be spent here.
+    Guarded(u8),
+    /// The key failed.
+    Key(KeyError),
+    /// There is no PIN on the key.
+    NotSet,
+    /// The person could not be asked.
+    NotShown(NotShown),
+    /// The key takes no PIN until it is plugged in anew.
+    Replug,
+    /// No PIN of this key is good for this, or not in a way that is known here.
+    Unavailable,
+    /// What was typed is no PIN.
+    Unfit,
+    /// It was the wrong one; so many tries are left, where the key says so.
+    Wrong(Option<u8>),
+}
+
+impl From<Fault> for NoToken {
+    fn from(fault: Fault) -> Self {
+        Self::Key(fault.into())
+    }
+}
+
+impl From<NotShown> for NoToken {
+    fn from(error: NotShown) -> Self {
+        Self::NotShown(error)
+    }
+}
+
+impl From<KeyError> for NoToken {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Status(Status::PIN_BLOCKED) => Self::Blocked,
+            KeyError::Status(Status::PIN_AUTH_BLOCKED) => Self::Replug,
+            KeyError::Status(Status::PIN_INVALID) => Self::Wrong(None),
+            KeyError::Status(Status::PIN_NOT_SET) => Self::NotSet,
+            KeyError::Status(Status::PIN_POLICY_VIOLATION) => Self::ChangeRequired,
+            other => Self::Key(other),
+        }
+    }
+}
+
+/// Whether the PIN of a key that says `info` of itself may be asked for: it has one that is good for this, and more
+/// than `guard` tries are left. The protocol to use.
+pub(crate) async fn may_be_asked<K: Keys>(
+    client: &mut Client<'_, '_, K>,
+    info: &Info,
+    guard: u8,
+    until: Moment,
+) -> Result<PinProtocol, NoToken> {
+    match info.client_pin {
+        None => return Err(NoToken::Unavailable),
+        Some(false) => return Err(NoToken::NotSet),
+        Some(true) => {}
+    }
+    if info.pin_is_for_management_only {
+        return Err(NoToken::Unavailable);
+    }
+    if info.force_pin_change {
+        return Err(NoToken::ChangeRequired);
+    }
+    let protocol = info.pin_protocol.ok_or(NoToken::Unavailable)?;
+    let retries = client.pin_retries(until).await?;
+    match retries.left {
+        0 => Err(NoToken::Blocked),
+        _ if retries.power_cycle => Err(NoToken::Replug),
+        left if left <= guard => Err(NoToken::Guarded(left)),
+        _ => Ok(protocol),
+    }
+}
+
+/// Asks for the PIN, with `introduction` as the line before. The key is not locked meanwhile.
+pub(crate) async fn typed<M: Machine, H: Host, K: Keys>(
+    stage: &Stage<'_, M, H>,
+    client: &mut Client<'_, '_, K>,
+    introduction: &str,
+    end: Moment,
+) -> Result<PinHash, NoToken> {
+    client.release()?;
+    let start = client.now()?;
+    let mut pin = Err(NoPin::Declined);
+    let asked = stage
+        .show(introduction)
+        .and_then(|()| stage.ask(PROMPT, &mut |answer| pin = PinHash::of(answer)));
+    let taken = start.until(client.now()?);
+    stage.answered_after(taken);
+    asked?;
+    let pin = pin.map_err(|why| match why {
+        NoPin::Declined => NoToken::Declined,
+        NoPin::Unfit => NoToken::Unfit,
+    })?;
+    client.retake(end.after(taken)).await?;
+    Ok(pin)
+}
+
+/// Has the key give a token for `pin`, for one request of that kind at that relying party. One try is spent.
+pub(crate) async fn token<M: Machine, H: Host, K: Keys>(
+    stage: &Stage<'_, M, H>,
+    client: &mut Client<'_, '_, K>,
+    info: &Info,
+    pin: &PinHash,
+    scope: (PinProtocol, Permission, &str),
+    until: Moment,
+) -> Result<Token, NoToken> {
+    let (protocol, permission, rp_id) = scope;
+    let theirs = client.key_agreement(protocol, until).await?;
+    // A point that is not on the curve: nothing is sent to such a key.
+    let (shared, ours) = SharedSecret::agree(protocol, &theirs, &stage.random()?)
+        .ok_or(NoToken::Key(KeyError::Malformed))?;
+    let exchange = Exchange {
+        shared: &shared,
+        ours: &ours,
+        random: &stage.random()?,
+        scope: info.token_permissions.then_some((permission, rp_id)),
+    };
+    match client.token(&exchange, pin, until).await.map_err(NoToken::from) {
+        Err(NoToken::Wrong(_)) => match client.pin_retries(until).await {
+            Ok(retries) if retries.left == 0 => Err(NoToken::Blocked),
+            Ok(retries) => Err(NoToken::Wrong(Some(retries.left))),
+            Err(_) => Err(NoToken::Wrong(None)),
+        },
+        other => other,
+    }
+}

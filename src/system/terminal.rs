@@ -1,0 +1,96 @@
+//! A secret from the command's standard input: typed without an echo where that is a terminal, one line otherwise. Not
+//! for the module, whose process and terminal are the program's that asked for the login.
+//!
+//! Own code and not a crate's, because of Ctrl-C: it must neither leave the terminal without its echo nor end the
+//! command before the key was told.
+
+use std::io::stdin;
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+use nix::unistd::read;
+use zeroize::Zeroizing;
+
+use crate::signals::Signals;
+
+/// The longest line, in bytes; what follows is passed over.
+const LINE_MAX: usize = 256;
+
+/// Nothing could be read, or it was not waited for: a signal is pending, or the input has ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NotRead;
+
+/// Reads one line of the standard input and lends it to `take`, without its end; it is wiped then.
+///
+/// # Errors
+/// [`NotRead`]; a signal stays pending for whoever looks for it next.
+pub fn secret(take: &mut dyn FnMut(&[u8])) -> Result<(), NotRead> {
+    let signals = Signals::begin();
+    let input = stdin();
+    let _quiet = Quiet::begin(&input);
+    let mut line = Zeroizing::new([0; LINE_MAX]);
+    let mut length = 0;
+    loop {
+        wait(&input, signals.as_ref())?;
+        // One at a time: what follows the line is for others.
+        let mut byte = Zeroizing::new([0]);
+        match (read(&input, &mut *byte), *byte) {
+            (Ok(1), [b'\n']) => break,
+            (Ok(1), [typed]) => {
+                if let Some(place) = line.get_mut(length) {
+                    *place = typed;
+                    length = length.saturating_add(1);
+                }
+            }
+            (Err(Errno::EINTR), _) => {}
+            // The end without the end of a line is still a line.
+            (Ok(_), _) if length > 0 => break,
+            (Ok(_) | Err(_), _) => return Err(NotRead),
+        }
+    }
+    take(line.get(..length).unwrap_or_default());
+    Ok(())
+}
+
+/// Waits for input; a signal ends it.
+fn wait(input: &impl AsFd, signals: Option<&Signals>) -> Result<(), NotRead> {
+    let sources = signals.map(Signals::sources);
+    let mut polled = vec![PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+    polled.extend(sources.iter().flatten().map(|(_, fd)| PollFd::new(*fd, PollFlags::POLLIN)));
+    loop {
+        match ppoll(&mut polled, None, None) {
+            Err(Errno::EINTR) => {}
+            Err(_) => return Err(NotRead),
+            Ok(_) => break,
+        }
+    }
+    let ready = |fd: &PollFd<'_>| fd.revents() != Some(PollFlags::empty());
+    if polled.iter().skip(1).any(ready) { Err(NotRead) } else { Ok(()) }
+}
+
+/// A terminal without an echo, until this is dropped.
+struct Quiet<F: AsFd> {
+    terminal: F,
+    before: Termios,
+}
+
+impl<F: AsFd> Quiet<F> {
+    /// `None` where it is no terminal.
+    fn begin(terminal: F) -> Option<Self> {
+        let before = tcgetattr(&terminal).ok()?;
+        let mut quiet = before.clone();
+        quiet.local_flags.remove(LocalFlags::ECHO);
+        // The end of the line is shown, so that what follows stands below.
+        quiet.local_flags.insert(LocalFlags::ECHONL | LocalFlags::ICANON);
+        tcsetattr(&terminal, SetArg::TCSAFLUSH, &quiet).ok()?;
+        Some(Self { terminal, before })
+    }
+}
+
+impl<F: AsFd> Drop for Quiet<F> {
+    fn drop(&mut self) {
+        let _ = tcsetattr(&self.terminal, SetArg::TCSAFLUSH, &self.before);
+    }
+}
