@@ -85,7 +85,7 @@ pub(crate) async fn may_be_asked<K: Keys>(
         return Err(NoToken::ChangeRequired);
     }
     let protocol = info.pin_protocol.ok_or(NoToken::Unavailable)?;
-    let retries = client.pin_retries(until).await?;
+    let retries = client.pin_retries(protocol, until).await?;
     match retries.left {
         0 => Err(NoToken::Blocked),
         _ if retries.power_cycle => Err(NoToken::Replug),
@@ -139,7 +139,7 @@ pub(crate) async fn token<M: Machine, H: Host, K: Keys>(
         scope: info.token_permissions.then_some((permission, rp_id)),
     };
     match client.token(&exchange, pin, until).await.map_err(NoToken::from) {
-        Err(NoToken::Wrong(_)) => match client.pin_retries(until).await {
+        Err(NoToken::Wrong(_)) => match client.pin_retries(protocol, until).await {
             Ok(retries) if retries.left == 0 => Err(NoToken::Blocked),
             Ok(retries) => Err(NoToken::Wrong(Some(retries.left))),
             Err(_) => Err(NoToken::Wrong(None)),

@@ -168,6 +168,12 @@ impl Server {
                 }
                 Ok(String::new())
             }
+            // As if somebody had set it with another program; the key is out and in again afterwards.
+            ("pin", pin) => {
+                let was_plugged = self.handle.take().is_some();
+                self.key.set_pin(pin);
+                if was_plugged { self.plug() } else { Ok(String::new()) }
+            }
             ("unplug", "") => {
                 self.plugged()?;
                 self.handle = None;

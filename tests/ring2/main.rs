@@ -14,6 +14,7 @@ mod logins;
 mod memory;
 mod neighbours;
 mod opens;
+mod pins;
 mod process;
 mod run;
 mod setcred;

@@ -5,6 +5,7 @@ use super::attempt::{Attempted, How, Miss, Talk};
 use crate::ctap::client::{Found, KeyError};
 use crate::ctap::client_pin::Permission;
 use crate::ctap::ctap2::Info;
+use crate::ctap::pin_protocol::PinProtocol;
 use crate::pin_exchange::{self, NoToken};
 use crate::ports::{Host, Keys, Machine};
 use crate::stage::NotShown;
@@ -43,7 +44,7 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
                 Err(Attempted::Error(KeyError::Status(status))) if status.leaves_the_pin() => {}
                 other => return other.map_err(Miss::from),
             }
-            self.tell_of_built_in().await?;
+            self.tell_of_built_in(info).await?;
             if info.client_pin != Some(true) {
                 return Err(Miss::Unusable(Reason::VerificationFailed));
             }
@@ -52,8 +53,10 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
     }
 
     /// The key did not recognise whoever touched it.
-    async fn tell_of_built_in(&mut self) -> Result<(), Miss> {
-        let left = self.client.uv_retries(self.end).await?;
+    async fn tell_of_built_in(&mut self, info: &Info) -> Result<(), Miss> {
+        // What the number means is the same in either protocol.
+        let protocol = info.pin_protocol.unwrap_or(PinProtocol::One);
+        let left = self.client.uv_retries(protocol, self.end).await?;
         let text = match left {
             0 => "Not recognised; this key's reader is blocked.".to_owned(),
             1 => "Not recognised. 1 attempt left on this key.".to_owned(),

@@ -166,8 +166,13 @@ impl<'b, 'k, K: Keys> Client<'b, 'k, K> {
     ///
     /// # Errors
     /// See [`KeyError`].
-    pub async fn pin_retries(&mut self, until: Moment) -> Result<Retries, KeyError> {
-        let response = self.silent_call(&client_pin::get_pin_retries(), until).await?;
+    pub async fn pin_retries(
+        &mut self,
+        protocol: PinProtocol,
+        until: Moment,
+    ) -> Result<Retries, KeyError> {
+        let request = client_pin::get_pin_retries(protocol);
+        let response = self.silent_call(&request, until).await?;
         Ok(client_pin::read_pin_retries(cbor_of(&response)?)?)
     }
 
@@ -175,8 +180,13 @@ impl<'b, 'k, K: Keys> Client<'b, 'k, K> {
     ///
     /// # Errors
     /// See [`KeyError`].
-    pub async fn uv_retries(&mut self, until: Moment) -> Result<u8, KeyError> {
-        let response = self.silent_call(&client_pin::get_uv_retries(), until).await?;
+    pub async fn uv_retries(
+        &mut self,
+        protocol: PinProtocol,
+        until: Moment,
+    ) -> Result<u8, KeyError> {
+        let request = client_pin::get_uv_retries(protocol);
+        let response = self.silent_call(&request, until).await?;
         Ok(client_pin::read_uv_retries(cbor_of(&response)?)?)
     }
 

@@ -36,19 +36,21 @@ pub struct Retries {
 
 /// Asks how often the PIN may still be tried.
 #[must_use]
-pub fn get_pin_retries() -> Vec<u8> {
-    subcommand(0x01)
+pub fn get_pin_retries(protocol: PinProtocol) -> Vec<u8> {
+    subcommand(protocol, 0x01)
 }
 
 /// Asks how often the built-in verification may still be tried.
 #[must_use]
-pub fn get_uv_retries() -> Vec<u8> {
-    subcommand(0x07)
+pub fn get_uv_retries(protocol: PinProtocol) -> Vec<u8> {
+    subcommand(protocol, 0x07)
 }
 
-fn subcommand(number: i16) -> Vec<u8> {
+/// A request of nothing else. The protocol means nothing to some of them, and CTAP 2.1 leaves it out there; CTAP 2.0 wants
+/// it in all, and there are keys of either version that do.
+fn subcommand(protocol: PinProtocol, number: i16) -> Vec<u8> {
     let mut request = Writer::beginning_with(CLIENT_PIN);
-    request.map(1).integer(2).integer(number);
+    request.map(2).integer(1).integer(protocol.number().into()).integer(2).integer(number);
     request.into_bytes()
 }
 
@@ -80,9 +82,7 @@ pub fn read_uv_retries(payload: &[u8]) -> Result<u8, Malformed> {
 /// Asks for the key's point, new since it was plugged in.
 #[must_use]
 pub fn get_key_agreement(protocol: PinProtocol) -> Vec<u8> {
-    let mut request = Writer::beginning_with(CLIENT_PIN);
-    request.map(2).integer(1).integer(protocol.number().into()).integer(2).integer(0x02);
-    request.into_bytes()
+    subcommand(protocol, 0x02)
 }
 
 /// Reads the answer to [`get_key_agreement`]. Whether the point is on the curve is not looked at here.
@@ -161,9 +161,13 @@ mod tests {
             Some((Permission::GetAssertion, "pam://fidokey")),
             Some((Permission::MakeCredential, "x")),
         ];
-        let mut requests = vec![get_pin_retries(), get_uv_retries()];
+        let mut requests = Vec::new();
         for protocol in [PinProtocol::One, PinProtocol::Two] {
-            requests.push(get_key_agreement(protocol));
+            requests.extend([
+                get_pin_retries(protocol),
+                get_uv_retries(protocol),
+                get_key_agreement(protocol),
+            ]);
             requests.extend(scopes.map(|scope| get_token(protocol, &POINT, &[3; 16], scope)));
         }
         for request in requests {

@@ -9,7 +9,17 @@ use nix::libc;
 
 use crate::allocation::unwatched;
 use crate::report::say;
-use crate::{PAM_USER, State, pam_set_item};
+use crate::{PAM_USER, State, pam_set_item, secret, signals};
+
+const PROMPT_ECHO_OFF: c_int = 1;
+const TEXT_INFO: c_int = 4;
+
+/// Says how often the secret is in this process, where there is one.
+pub(crate) fn look(state: &State) {
+    if let Some(masked) = state.kind.strip_prefix("secret=") {
+        say(&format!("found={}", secret::found(masked)));
+    }
+}
 
 #[repr(C)]
 pub(crate) struct Message {
@@ -66,6 +76,16 @@ fn answer(
             (*response).reply = reply.cast();
         }
     };
+    if style == PROMPT_ECHO_OFF
+        && let Some(path) = &state.watched
+    {
+        let node = std::fs::File::open(path).expect("a file to lock");
+        say(if node.try_lock().is_ok() { "lock=free" } else { "lock=held" });
+        signals::perform("signals", "");
+    }
+    if style == TEXT_INFO && text.starts_with("Touch") {
+        look(state);
+    }
     match state.kind.as_str() {
         "error" => return 19,
         "again" => return 30,
@@ -81,6 +101,21 @@ fn answer(
             unsafe { pam_set_item(state.handle, PAM_USER, c"root".as_ptr().cast()) };
         }
         "null-reply" | "good" => {}
+        kind if kind.starts_with("answers=") => {
+            let pairs = kind["answers=".len()..].split(';').filter_map(|pair| pair.split_once('='));
+            let mut answers = pairs.filter(|(prompt, _)| text.starts_with(prompt));
+            if style == PROMPT_ECHO_OFF
+                && let Some((_, answer)) = answers.next()
+            {
+                reply(answer.as_bytes());
+            }
+        }
+        kind if kind.starts_with("secret=") => {
+            if style == PROMPT_ECHO_OFF {
+                // SAFETY: the response was just made.
+                unsafe { (*response).reply = secret::reply(&kind["secret=".len()..]) };
+            }
+        }
         kind => panic!("conv:{kind}?"),
     }
     // SAFETY: the place for the answer is the module's.

@@ -5,7 +5,8 @@
 //! happens. The words, in order:
 //!
 //! * `conv:KIND`: how the conversation behaves from now on: `good`, `none`, `error`, `again`, `null-array`,
-//!   `null-reply`, `huge`, `binary`, `traitor` (it changes PAM_USER);
+//!   `null-reply`, `huge`, `binary`, `traitor` (it changes PAM_USER); `answers=PROMPT=TEXT;…` types TEXT at the prompt that begins
+//!   with PROMPT, `secret=HEX` a text of which this process has only the bytes crossed with 0x55;
 //! * `item:NUMBER=VALUE`: pam_set_item;
 //! * `authenticate[:FLAGS]`, `setcred[:FLAGS]`, `acct_mgmt`: the call, reported as `authenticate=CODE`;
 //! * `direct:PATH`: loads a module without libpam and calls it as libpam never would;
@@ -14,6 +15,9 @@
 //! * `block:NAMES`, `handle:NAMES`, `later:NAME=MS`: signals, as `INT,TERM`: blocked in this thread, or handled; one
 //!   that comes from outside, later; `await-pending`: until one is;
 //! * `signals`: what is pending, blocked and was handled since the last time, `signals pending=… blocked=… handled=…`;
+//! * `watch:PATH`: before an answer is typed, whether anybody holds the lock on that file, `lock=free` or `lock=held`,
+//!   and the signals;
+//! * `found`: how often that secret is in this process, `found=NUMBER`; also when a touch is asked for;
 //! * `descriptors`, `memory`, `resident`, `tidy`: what can be seen of it now;
 //! * `allocation:NUMBER`: that one of the allocations of the next call fails; `allocations`: how many there were;
 //! * `getenv:NAME`: a look at the environment, as a module could take one.
@@ -29,6 +33,7 @@ mod direct;
 mod interpose;
 mod process;
 mod report;
+mod secret;
 mod signals;
 
 use std::ffi::{CString, c_char, c_int, c_void};
@@ -60,6 +65,7 @@ const PAM_CONV: c_int = 5;
 struct State {
     handle: *mut c_void,
     kind: String,
+    watched: Option<String>,
 }
 
 fn main() {
@@ -67,7 +73,7 @@ fn main() {
     let mut word = || words.next().expect("REPORT CONFDIR SERVICE USER WORD…");
     report::begin(&word());
     let [confdir, service, user] = [word(), word(), word()].map(c_string);
-    let mut state = Box::new(State { handle: null_mut(), kind: "good".to_owned() });
+    let mut state = Box::new(State { handle: null_mut(), kind: "good".to_owned(), watched: None });
     let data: *mut State = &raw mut *state;
     let conversation = Conversation { converse: Some(converse), data: data.cast() };
     let user = if user.is_empty() { null() } else { user.as_ptr() };
@@ -117,6 +123,14 @@ fn perform(state: &mut State, word: &str) -> Option<c_int> {
             let number = number.parse().expect("a number");
             // SAFETY: libpam copies the item.
             unsafe { pam_set_item(handle, number, value.as_ptr().cast()) };
+            return None;
+        }
+        "watch" => {
+            state.watched = Some(rest.to_owned());
+            return None;
+        }
+        "found" => {
+            conversation::look(state);
             return None;
         }
         "direct" => {

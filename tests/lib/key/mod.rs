@@ -4,6 +4,7 @@
 mod attestation;
 mod environment;
 mod packet;
+mod pin;
 mod run;
 mod store;
 mod transcript;

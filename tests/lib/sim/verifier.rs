@@ -101,7 +101,8 @@ impl Verifier {
         Rc::new(RefCell::new(self))
     }
 
-    fn says(&self, option: &str) -> bool {
+    /// Whether getInfo says yes to this option.
+    pub fn says(&self, option: &str) -> bool {
         self.options.contains(&(option, true))
     }
 
@@ -141,6 +142,10 @@ impl Verifier {
     /// The answer to authenticatorClientPIN.
     pub(super) fn client_pin(&mut self, request: &Value<'_>) -> Vec<u8> {
         let mut answer = Writer::beginning_with(0);
+        // As keys of CTAP 2.0 have it: without the protocol nothing is answered.
+        if request.member(1).is_none() {
+            return vec![0x14];
+        }
         match request.member(2).and_then(Value::unsigned) {
             Some(0x01) => {
                 answer.map(if self.power_cycle { 2 } else { 1 });
