@@ -1,9 +1,16 @@
 //! Lets the bare application of libpam stand in for functions of libc.
 
 fn main() {
-    for symbol in
-        ["__syslog_chk", "calloc", "getenv", "malloc", "realloc", "secure_getenv", "syslog"]
-    {
+    for symbol in [
+        "__syslog_chk",
+        "calloc",
+        "clock_gettime",
+        "getenv",
+        "malloc",
+        "realloc",
+        "secure_getenv",
+        "syslog",
+    ] {
         println!("cargo:rustc-link-arg-bin=pam-host=-Wl,--export-dynamic-symbol={symbol}");
     }
     println!("cargo:rerun-if-changed=build.rs");

@@ -10,10 +10,13 @@
 //! * `item:NUMBER=VALUE`: pam_set_item;
 //! * `authenticate[:FLAGS]`, `setcred[:FLAGS]`, `acct_mgmt`: the call, reported as `authenticate=CODE`;
 //! * `direct:PATH`: loads a module without libpam and calls it as libpam never would;
+//! * `reload:SERVICE=TIMES=PATH`: loads and unloads a module from many threads, with logins of that service in between;
+//! * `jump:MS=SECONDS`, `pass:MS=SECONDS`: what the clocks show that far from now on, as after a sleep of the machine
+//!   or a correction of its date, and as after a time in which this program did not run;
 //! * `cwd-gone`, `umask:OCTAL`, `nice:NUMBER`, `close:DIGITS`, `limit:NAME=NUMBER` … `unlimit`: what is odd
 //!   about this process from now on;
 //! * `block:NAMES`, `handle:NAMES`, `later:NAME=MS`: signals, as `INT,TERM`: blocked in this thread, or handled; one
-//!   that comes from outside, later; `await-pending`: until one is;
+//!   that comes from outside, later; `await-pending`: until one is; `alarm:MICROSECONDS`: one that comes all the time;
 //! * `signals`: what is pending, blocked and was handled since the last time, `signals pending=… blocked=… handled=…`;
 //! * `watch:PATH`: before an answer is typed, whether anybody holds the lock on that file, `lock=free` or `lock=held`,
 //!   and the signals;
@@ -28,6 +31,7 @@
 #![expect(unsafe_code, reason = "libpam is C")]
 
 mod allocation;
+mod clocks;
 mod conversation;
 mod direct;
 mod interpose;
@@ -72,7 +76,23 @@ fn main() {
     let mut words = std::env::args().skip(1);
     let mut word = || words.next().expect("REPORT CONFDIR SERVICE USER WORD…");
     report::begin(&word());
-    let [confdir, service, user] = [word(), word(), word()].map(c_string);
+    let names = [word(), word(), word()].map(c_string);
+    transaction(&names, |state| {
+        let mut last = 0;
+        for word in words {
+            last = perform(state, &names, &word).unwrap_or(last);
+        }
+        last
+    });
+    say("end");
+}
+
+/// A transaction with these names (directory, service and user), from its beginning to its end: `work` has the code
+/// that it ends with.
+fn transaction(
+    [confdir, service, user]: &[CString; 3],
+    work: impl FnOnce(&mut State) -> c_int,
+) -> c_int {
     let mut state = Box::new(State { handle: null_mut(), kind: "good".to_owned(), watched: None });
     let data: *mut State = &raw mut *state;
     let conversation = Conversation { converse: Some(converse), data: data.cast() };
@@ -90,16 +110,13 @@ fn main() {
     assert_eq!(started, 0);
     // SAFETY: the conversation function has it through this pointer too; only one of the two runs at a time.
     let state = unsafe { &mut *data };
-    let mut last = 0;
-    for word in words {
-        last = perform(state, &word).unwrap_or(last);
-    }
+    let last = work(state);
     // SAFETY: the handle is the one that was started.
     unsafe { pam_end(state.handle, last) };
-    say("end");
+    last
 }
 
-fn perform(state: &mut State, word: &str) -> Option<c_int> {
+fn perform(state: &mut State, names: &[CString; 3], word: &str) -> Option<c_int> {
     let (verb, rest) = word.split_once(':').unwrap_or((word, ""));
     let flags = rest.parse().unwrap_or(0);
     let handle = state.handle;
@@ -137,6 +154,16 @@ fn perform(state: &mut State, word: &str) -> Option<c_int> {
             direct::direct(state, rest);
             return None;
         }
+        "reload" => {
+            let (service, rest) = rest.split_once('=').expect("reload:SERVICE=TIMES=PATH");
+            let names = [names[0].clone(), c_string(service.to_owned()), names[2].clone()];
+            // SAFETY: the handle is the one that was started.
+            let login =
+                || transaction(&names, |state| unsafe { pam_authenticate(state.handle, 0) });
+            direct::reload(&login, rest);
+            return None;
+        }
+        _ if clocks::perform(verb, rest) => return None,
         _ if process::perform(verb, rest) || signals::perform(verb, rest) => return None,
         _ => panic!("{word}?"),
     };

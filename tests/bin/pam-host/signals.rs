@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::libc;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
+use nix::sys::signal::{
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, sigaction,
+};
 use nix::unistd::Pid;
 
 use crate::report::say;
@@ -21,6 +23,7 @@ pub(crate) fn perform(verb: &str, rest: &str) -> bool {
         "block" => set(rest).thread_block().expect("a mask"),
         "handle" => handle(rest),
         "later" => later(rest),
+        "alarm" => alarm(rest.parse().expect("a number")),
         "await-pending" => {
             while pending().iter().next().is_none() {
                 std::thread::sleep(Duration::from_millis(1));
@@ -62,6 +65,18 @@ fn later(rest: &str) {
         kill(Pid::this(), signal).expect("this process");
     });
     mask.thread_set_mask().expect("a mask");
+}
+
+/// A signal at every so many microseconds from now on, whose handler interrupts every call that can be.
+fn alarm(microseconds: i64) {
+    let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler sets a bit and does nothing else.
+    unsafe { sigaction(Signal::SIGALRM, &action) }.expect("a handler");
+    let every = libc::timeval { tv_sec: 0, tv_usec: microseconds };
+    let timer = libc::itimerval { it_interval: every, it_value: every };
+    // SAFETY: the timer is read; what it was before is not asked for.
+    let set = unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+    assert_eq!(set, 0);
 }
 
 fn pending() -> SigSet {
