@@ -1,5 +1,5 @@
 //! Ring 2: real libpam, without privileges and without touching `/etc`. Both modules are loaded by it: the
-//! virtual one (the same code with an emulated key) and the one that is shipped (which finds no key here).
+//! virtual one (the same code with an emulated key) and the one that is shipped (which finds a key in `plugged` alone).
 
 mod calls;
 mod conversation;
@@ -15,6 +15,7 @@ mod memory;
 mod neighbours;
 mod opens;
 mod pins;
+mod plugged;
 mod process;
 mod run;
 mod setcred;

@@ -5,6 +5,7 @@ mod attestation;
 mod environment;
 mod packet;
 mod pin;
+mod pty;
 mod run;
 mod store;
 mod transcript;
@@ -23,8 +24,9 @@ use opensk::api::customization::{CustomizationImpl, DEFAULT_CUSTOMIZATION};
 
 pub use attestation::{ATTESTATION_CERTIFICATE, ATTESTATION_KEY};
 pub use packet::{PacketEnd, Report, SeqpacketEnd};
+pub use pty::PtyEnd;
 pub use transcript::{Command, Entry, What};
-pub use uhid::UhidEnd;
+pub use uhid::{REPORT_DESCRIPTOR, UhidEnd};
 pub use wire::{SLICE, SharedWire, Wire};
 
 use store::Store;
