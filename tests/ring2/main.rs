@@ -2,6 +2,7 @@
 //! virtual one (the same code with an emulated key) and the one that is shipped (which finds a key in `plugged` alone).
 
 mod calls;
+mod clocks;
 mod conversation;
 mod demo;
 mod entry;
