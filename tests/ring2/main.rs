@@ -25,6 +25,7 @@ mod stage;
 mod state;
 mod state_calls;
 mod stepping;
+mod strings;
 mod surroundings;
 mod trace;
 mod tries;
