@@ -12,6 +12,7 @@ mod pins;
 mod policy;
 mod protocol;
 mod race;
+mod recovery;
 mod registrations;
 mod requests;
 mod signals;
