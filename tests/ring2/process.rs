@@ -1,7 +1,7 @@
 //! The process that asked is nobody's but its own: what the module does to it, by its system calls and by what is
 //! left afterwards.
 
-use fidokey_tests::key::EmulatedKey;
+use fidokey_tests::key::{EmulatedKey, Touch};
 
 use crate::stage::{Stage, shipped_module};
 use crate::trace::Call;
@@ -89,7 +89,7 @@ fn assert_harmless(calls: &[Call]) {
     }
 }
 
-/// BAR X7, INV-6, INV-7: in a login that is granted, with a state and without, one that is denied after a wait, one that panics at its
+/// BAR X7, INV-5, INV-6, INV-7: in a login that is granted, with a state and without, one that is denied after a wait, one that panics at its
 /// beginning and one that panics while the key is armed, and in setcred after each.
 #[test]
 fn given_any_login_then_the_module_does_nothing_to_the_process() {
@@ -152,4 +152,34 @@ fn given_any_login_then_the_process_is_afterwards_as_before() {
     key.unplug();
     check(&stage, 7, stage.line("required"));
     check(&stage, 7, format!("auth required {} mode=second-factor", shipped_module().display()));
+}
+
+/// BAR INV-5, INV-7, X5, X6, X7: the same of the module that is shipped, with a key: one that is touched and one that
+/// nobody touches. And where the standard streams are closed, nothing of it is left in their place.
+#[test]
+fn given_a_login_by_the_shipped_module_and_a_key_then_the_process_is_as_before() {
+    let (stage, key) = Stage::plugged(&EmulatedKey::new(123));
+    let looks = ["descriptors", "tidy"];
+    for (touch, code) in [(Touch::AtOnce, 0), (Touch::Never, 7)] {
+        key.set_touch(touch);
+        let (outcome, calls) = stage.traced_plugged(&["authenticate", "setcred:2"]);
+        assert_eq!(outcome.code("authenticate"), code);
+        assert_harmless(&calls);
+        assert!(calls.iter().any(|call| call.inside && call.text.contains("/dev/hidraw0")));
+        for close in ["close:", "close:012"] {
+            let words =
+                [&[close, "item:9=login: ", "authenticate"][..], &looks, &["authenticate"], &looks];
+            let outcome = stage.run_plugged(&[], &words.concat());
+            assert_eq!(outcome.codes("authenticate"), [code; 2]);
+            for what in ["descriptors ", "tidy="] {
+                let seen: Vec<_> =
+                    outcome.report.iter().filter(|line| line.starts_with(what)).collect();
+                assert!(seen.len() == 2 && seen[0].len() > 20, "{seen:?}");
+                assert_eq!(seen[0], seen[1]);
+                assert!(!seen[0].contains("hidraw") && !seen[0].contains("inotify"), "{seen:?}");
+            }
+            let open = outcome.report.iter().find(|line| line.starts_with("descriptors ")).unwrap();
+            assert_eq!(close == "close:012", !open.contains(" 0=") && !open.contains(" 2="));
+        }
+    }
 }

@@ -36,6 +36,16 @@ impl Stage {
         fs::remove_file(&trace).unwrap();
         (outcome, calls(&text))
     }
+
+    /// The same with the shipped module and its key.
+    pub(crate) fn traced_plugged(&self, words: &[&str]) -> (Outcome, Vec<Call>) {
+        let trace = self.trace_file();
+        let strace = ["strace", "-f", "-y", "-s", "256", "-o", &trace];
+        let outcome = self.run_plugged(&strace, words);
+        let text = fs::read_to_string(&trace).unwrap();
+        fs::remove_file(&trace).unwrap();
+        (outcome, calls(&text))
+    }
 }
 
 /// The calls of a trace, signals and ends left out.
