@@ -146,6 +146,11 @@ fn given_sixteen_keys_and_a_silent_one_then_nobody_waits_for_it() {
         let commands = commands_of(&keys, KeyId(foreign));
         assert!(!commands.contains(&"getAssertion"), "{commands:?}");
         assert_eq!(commands.len(), winner.len() - 1, "{commands:?}");
+        // And the same as if it were the only one.
+        let alone = soft_key(&[Secret::new(100 + u8::try_from(foreign).unwrap(), 64)], never()).0;
+        let mut alone = SimKeys::with(alone);
+        assert_eq!(login_of_alice(&credentials, &mut alone).0, 7);
+        assert_eq!(commands, commands_of(&alone, KeyId(0)));
     }
     assert!(!keys.any_open());
 }
