@@ -328,7 +328,7 @@ fn given_any_schedule_then_it_ends_cancels_unlocks_and_lets_in_for_a_valid_asser
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let first = number("FIDOKEY_SEED").unwrap_or(1);
     let count = number("FIDOKEY_SCHEDULES").unwrap_or(SCHEDULES);
-    let threads = 2;
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let granted: u64 = std::thread::scope(|scope| {
         let run = |thread| {
             let mut granted = 0;
