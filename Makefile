@@ -43,14 +43,18 @@ demo:
 
 test: setup build ring12 vm
 
-# Rings 1 and 2, what hostile keys cost, as a table, and all of ring 2 again with the module that is shipped and the
-# virtual one built like it.
-ring12:
-	$(CARGO) test --locked --workspace
-	$(CARGO) test --locked -p fidokey-tests --test hostile -- --nocapture
+# Rings 1 and 2, with the module that is shipped and the virtual one built like it, and what hostile keys cost, as a
+# table. Then ring 2 with both modules as `cargo test` builds them, which have debug assertions (BAR X3), but for what
+# makes one system call after the other fail and what waits: that takes most of the time, and says the same of either.
+# An overflow, which is what they could differ by, is none that login could reach: see the lints in Cargo.toml.
+ONCE := calls:: opens:: environment:: memory:: demo:: clocks:: plugged:: strings:: signals:: tries::
+
+ring12: build
 	$(CARGO) build --release --locked -p fidokey_virtual
 	FIDOKEY_SO=$(CURDIR)/$(MODULE) FIDOKEY_VIRTUAL_SO=$(CURDIR)/target/release/libfidokey_virtual.so \
-		$(CARGO) test --locked -p fidokey-tests --test ring2
+		$(CARGO) test --locked --workspace
+	$(CARGO) test --locked -p fidokey-tests --test hostile -- --nocapture
+	$(CARGO) test --locked -p fidokey-tests --test ring2 -- $(addprefix --skip ,$(ONCE))
 
 # Ring 3: Debian 12, then what differs in the Debian to come (libpam 1.7, sudo 1.9.17, another login).
 vm: build stage
