@@ -34,7 +34,7 @@ pub(crate) fn run(asked: &Enroll) -> Outcome {
     let policy = policy(&mut machine)?;
     let existing = credentials(record::of(&account, machine.record(account.uid))?);
     let name = asked.name.clone().map_or_else(|| free_name(&existing), Ok)?;
-    let mut keys = Hidraw::new();
+    let mut keys = Hidraw::new().keeping_signals();
     let made = enroll(
         &mut machine,
         &mut TerminalHost::new("fidokey-enroll", account.name.as_str()),
@@ -46,7 +46,7 @@ pub(crate) fn run(asked: &Enroll) -> Outcome {
             algorithms: asked.algorithm.as_ref().map_or(&Algorithm::ALL, slice::from_ref),
             rp_id: &policy.rp_id,
             verification: asked.verification.unwrap_or_default(),
-            policy: policy.strictest(),
+            policy: policy.verification(),
             pin_guard: policy.pin_guard(),
             patience: PATIENCE,
             added: &rfc3339(clock::since_1970().unwrap_or_default()),

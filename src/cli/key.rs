@@ -17,13 +17,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Tries the PIN once.
 pub(crate) fn check() -> Outcome {
-    let mut keys = Hidraw::new();
+    let mut keys = Hidraw::new().keeping_signals();
     let mut machine = System::read_only(Places::system());
     let mut host = TerminalHost::new("fidokey-key", "");
     let checked = check_pin(&mut machine, &mut host, &mut keys, PATIENCE);
-    let checked = match keys.pending_signal() {
-        Some(_) => Err(EnrollError::Cancelled),
-        None => checked,
+    let checked = match (checked, keys.pending_signal()) {
+        // What came of a try is told all the same.
+        (Err(EnrollError::Conversation), Some(_)) => Err(EnrollError::Cancelled),
+        (checked, _) => checked,
     };
     keys.take_interrupt();
     drop(keys);

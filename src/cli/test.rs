@@ -27,9 +27,13 @@ pub(crate) fn run(asked: &Test) -> Outcome {
     let mut host = TerminalHost::new(&asked.service, user.as_str());
     // Nobody logs in: the state of the account stays as it is.
     let mut machine = System::read_only(Places::system());
-    let mut keys = Hidraw::new();
+    let mut keys = Hidraw::new().keeping_signals();
     let Decided { verdict, cause, .. } =
         decide_login(&mut machine, &mut host, &mut keys, &arguments);
+    let verdict = match (verdict, keys.pending_signal()) {
+        (Verdict::Deny(Reason::Conversation), Some(signal)) => Verdict::Deny(signal.into()),
+        (verdict, _) => verdict,
+    };
     // What it was for has ended; SIGTERM ends the command here.
     keys.take_interrupt();
     drop(keys);
@@ -67,7 +71,7 @@ fn denied(reason: Reason, cause: Option<&Cause>, service: &str, user: &str) -> F
         Reason::Fault(fault) => return fault.into(),
         Reason::Config => because("The policy or the arguments cannot be used"),
         Reason::Declined => "The login was declined on the key.".to_owned(),
-        Reason::Conversation => "The standard error cannot be written.".to_owned(),
+        Reason::Conversation => "Nobody could be asked, or told.".to_owned(),
         Reason::Interrupted | Reason::Terminated => "Cancelled.".to_owned(),
         Reason::KeyInaccessible => "The key's device cannot be opened.".to_owned(),
         Reason::NotRegistered => "No key of the account was plugged in in time.".to_owned(),

@@ -22,10 +22,12 @@ use crate::verdict::Reason;
 mod attempt;
 mod verification;
 
-/// The longest that a login waits, whatever keys and neighbours do.
+/// The longest that a login waits, whatever keys and neighbours do, while nobody is typing a PIN.
 pub const BUDGET: Duration = Duration::from_secs(45);
-/// When to look again after a key was removed: it may still be listed.
-const REMOVED: Duration = Duration::from_millis(100);
+/// When to look again after a key was lost: it may still be listed.
+const LOST: Duration = Duration::from_millis(100);
+/// So often is a key asked that is lost each time and yet stays listed: then it is broken.
+const LOST_MAX: usize = 5;
 
 /// What is asked of the keys, for whom.
 #[derive(Clone, Copy, Debug)]
@@ -109,10 +111,14 @@ struct Search<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> {
     race: Race<'s, Result<Verified, Miss>>,
     /// The keys that were asked to no avail, and why.
     asked: Vec<(KeyId, Reason)>,
+    /// The keys that were lost in the middle, each as often as that happened.
+    lost: Vec<KeyId>,
     /// When all of it ends.
     end: Moment,
     /// Until when a key may be plugged in, while there is none to wait for.
     insert_until: Moment,
+    /// How much of the time that somebody took to type the ends were moved by.
+    given_back: Duration,
     /// For whose PIN the others were left in peace.
     cleared: Option<KeyId>,
     /// When to list the keys; `None` until something is plugged in or out.
@@ -127,8 +133,10 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
             asking,
             race: Race::default(),
             asked: Vec::new(),
+            lost: Vec::new(),
             end,
             insert_until: start.after(asking.question.wait_for_key).min(end),
+            given_back: Duration::ZERO,
             cleared: None,
             look_at: Some(start),
         })
@@ -140,23 +148,26 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
             if self.look_at.is_some_and(|at| at <= now) {
                 self.look()?;
             }
+            let mut again = false;
             while let Some((key, outcome)) =
                 self.race.step(self.asking.bus).map_err(Reason::Fault)?
             {
+                self.give_time_back();
                 match outcome {
                     Ok(verified) => return Ok(verified),
                     Err(miss) => self.missed(key, miss)?,
                 }
+                // Before the one that has the floor goes on.
+                again |= self.clear_floor()?;
             }
-            if self.clear_floor()? {
+            self.give_time_back();
+            if again || self.clear_floor()? {
                 continue;
             }
-            // The time that somebody took to type is given back.
-            let answering = self.asking.stage.answering();
-            let mut until = self.end.after(answering);
+            let mut until = self.end;
             if self.race.is_over() {
                 self.idle()?;
-                until = self.insert_until.after(answering);
+                until = self.insert_until;
             }
             let until = self.look_at.map_or(until, |at| at.min(until));
             match self.asking.bus.wait(until).map_err(Reason::Fault)? {
@@ -165,6 +176,15 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
                 Happened::Signal(signal) => return Err(signal.into()),
             }
         }
+    }
+
+    /// Moves the ends by what somebody took to type.
+    fn give_time_back(&mut self) {
+        let answering = self.asking.stage.answering();
+        let more = answering.saturating_sub(self.given_back);
+        self.given_back = answering;
+        self.end = self.end.after(more);
+        self.insert_until = self.insert_until.after(more);
     }
 
     /// Leaves all keys in peace but the one whose PIN is about to be asked for, or asks them again once that is over.
@@ -196,9 +216,19 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
         }
         let plugged = self.asking.bus.plugged().map_err(Reason::Fault)?;
         self.asked.retain(|(key, _)| plugged.contains(key));
+        if self.lost.iter().any(|key| !plugged.contains(key)) {
+            self.lost.retain(|key| plugged.contains(key));
+            self.asking.stage.forget_invitation();
+            let now = self.asking.bus.now().map_err(Reason::Fault)?;
+            self.wait_for_another(now);
+        }
         let sole = plugged.len() == 1;
         for key in plugged {
             if self.race.has(key) || self.asked.iter().any(|(asked, _)| *asked == key) {
+                continue;
+            }
+            if self.lost.iter().filter(|lost| **lost == key).count() >= LOST_MAX {
+                self.asked.push((key, Reason::KeyFailed));
                 continue;
             }
             self.asking.bus.begin(key).map_err(Reason::Fault)?;
@@ -218,9 +248,8 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
             Miss::Unusable(reason) => self.asked.push((key, reason)),
             Miss::Gone => {
                 let now = self.asking.bus.now().map_err(Reason::Fault)?;
-                self.look_at = Some(now.after(REMOVED));
-                self.asking.stage.forget_invitation();
-                self.wait_for_another(now);
+                self.look_at = Some(now.after(LOST));
+                self.lost.push(key);
                 return Ok(());
             }
         }
@@ -246,11 +275,14 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
         if let Some(reason) = self.unusable() {
             return Err(reason);
         }
+        // Whether a key that was lost is still there, the look that is due shows.
+        if self.look_at.is_some() && !self.lost.is_empty() {
+            return Ok(());
+        }
         if self.asked.is_empty() && !self.asking.bus.are_visible().map_err(Reason::Fault)? {
             return Err(Reason::KeyInaccessible);
         }
-        let insert_until = self.insert_until.after(self.asking.stage.answering());
-        if self.asking.bus.now().map_err(Reason::Fault)? >= insert_until {
+        if self.asking.bus.now().map_err(Reason::Fault)? >= self.insert_until {
             return Err(self.asked.first().map_or(Reason::NoKey, |(_, reason)| *reason));
         }
         if self.asked.is_empty() {

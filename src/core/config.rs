@@ -19,8 +19,8 @@ pub mod keys;
 
 /// The longest wait that can be set.
 const WAIT_MAX: u64 = 45;
-/// The most PIN retries that a key has (CTAP 2.1 section 6.5).
-const PIN_RETRIES_MAX: u8 = 8;
+/// One less than the tries that a PIN has at the most (CTAP 2.1 section 6.5.2.3): with more left alone nobody could log in.
+const PIN_GUARD_MAX: u8 = 7;
 /// How many tries of a PIN are left alone where nothing is said of it.
 const PIN_GUARD: u8 = 3;
 
@@ -102,18 +102,10 @@ impl ConfigFile {
         })
     }
 
-    /// What some service may want of a login beyond the touch: a key that cannot give it would not be of use there.
+    /// What a login must prove beyond the touch where no service is meant.
     #[must_use]
-    pub fn strictest(&self) -> Verification {
-        let strict = |layer: &Layer| {
-            layer.verification == Some(Verification::Required)
-                || layer.remote == Some(Remote::Verify)
-        };
-        if strict(&self.default) || self.services.values().any(strict) {
-            Verification::Required
-        } else {
-            Verification::None
-        }
+    pub fn verification(&self) -> Verification {
+        self.default.verification.unwrap_or_default()
     }
 
     /// With so many tries of a PIN left, or fewer, it is not asked for where no service is meant.
@@ -359,8 +351,8 @@ fn seconds(span: &str, least: u64) -> Option<Duration> {
 
 fn pin_guard(left: i64) -> Result<u8, &'static str> {
     match u8::try_from(left) {
-        Ok(left @ 1..=PIN_RETRIES_MAX) => Ok(left),
-        _ => Err("must be 1 to 8"),
+        Ok(left @ 1..=PIN_GUARD_MAX) => Ok(left),
+        _ => Err("must be 1 to 7"),
     }
 }
 

@@ -129,14 +129,11 @@ fn choose<M: Machine, H: Host, K: Keys>(
                 // Another key may do; where none does, it is the first one's error that is told.
                 Err(error) => failed = failed.or(Some(error)),
             }
+            // Before the chosen one goes on.
+            cleared = clear(bus, &mut race, chosen.get(), cleared)?;
         }
-        if let Some(key) = chosen.get()
-            && !std::mem::replace(&mut cleared, true)
-        {
-            race.only(key);
-            // Nobody looks after the others while a PIN is typed.
-            bus.forget_wakes()?;
-            bus.see_off();
+        if clear(bus, &mut race, chosen.get(), cleared)? != cleared {
+            cleared = true;
             continue;
         }
         if race.is_over() {
@@ -156,6 +153,23 @@ fn choose<M: Machine, H: Host, K: Keys>(
             Happened::Signal(_) => return Err(EnrollError::Cancelled),
         }
     }
+}
+
+/// Leaves all keys in peace but the one that was chosen: nobody looks after them while a PIN is typed. Whether that is
+/// done.
+fn clear<K: Keys, T>(
+    bus: &Bus<'_, K>,
+    race: &mut Race<'_, T>,
+    chosen: Option<KeyId>,
+    cleared: bool,
+) -> Result<bool, EnrollError> {
+    if let (Some(key), false) = (chosen, cleared) {
+        race.only(key);
+        bus.forget_wakes()?;
+        bus.see_off();
+        return Ok(true);
+    }
+    Ok(cleared)
 }
 
 /// The registration of one key: the touch that makes the credential, and the one that proves it.

@@ -11,6 +11,9 @@ pub const PIN_MIN: usize = 4;
 /// The most bytes.
 pub const PIN_MAX: usize = 63;
 
+/// The most bytes that are looked at: no form of a PIN has more than three times those of its shortest.
+const TYPED_MAX: usize = 3 * PIN_MAX;
+
 /// What the key is sent, encrypted: the left 16 bytes of the SHA-256 of the PIN (CTAP 2.1 section 6.5.5.7).
 pub struct PinHash(Zeroizing<[u8; 16]>);
 
@@ -38,7 +41,8 @@ impl PinHash {
         if typed.is_empty() {
             return Err(NoPin::Declined);
         }
-        let pin = Normalized::of(typed).ok_or(NoPin::Unfit)?;
+        let mut pin = Normalized { buffer: [0; PIN_MAX], length: 0 };
+        pin.fill(typed).ok_or(NoPin::Unfit)?;
         let mut digest = Zeroizing::new([0; 32]);
         Sha256::new_with_prefix(pin.bytes()).finalize_into((&mut *digest).into());
         let mut half = Zeroizing::new([0; 16]);
@@ -59,24 +63,27 @@ struct Normalized {
 }
 
 impl Normalized {
-    fn of(typed: &[u8]) -> Option<Self> {
+    /// In place: what is moved leaves a copy behind.
+    fn fill(&mut self, typed: &[u8]) -> Option<()> {
+        if typed.len() > TYPED_MAX {
+            return None;
+        }
         let typed = str::from_utf8(typed).ok()?;
-        let mut this = Self { buffer: [0; PIN_MAX], length: 0 };
         let mut count = 0_usize;
         // Most PINs are digits, of which normalization would only make more copies.
         if typed.is_ascii() {
             for byte in typed.bytes() {
-                this.push(&[byte])?;
+                self.push(&[byte])?;
                 count = count.saturating_add(1);
             }
         } else {
             for character in typed.nfc() {
                 let mut encoded = Zeroizing::new([0; 4]);
-                this.push(character.encode_utf8(&mut *encoded).as_bytes())?;
+                self.push(character.encode_utf8(&mut *encoded).as_bytes())?;
                 count = count.saturating_add(1);
             }
         }
-        (count >= PIN_MIN).then_some(this)
+        (count >= PIN_MIN).then_some(())
     }
 
     fn push(&mut self, bytes: &[u8]) -> Option<()> {

@@ -68,7 +68,8 @@ async fn check<M: Machine, H: Host, K: Keys>(
     let protocol = pin_exchange::may_be_asked(&mut client, &info, 0, end).await?;
     let left = client.pin_retries(protocol, end).await?.left;
     let introduction = format!("Enter the PIN of the key. Tries left: {left}.");
-    let pin = pin_exchange::typed(stage, &mut client, &introduction, end).await?;
+    let with = (protocol, 0);
+    let pin = pin_exchange::typed(stage, &mut client, &introduction, with, end).await?;
     let rp_id = RpId::default();
     let scope = (protocol, Permission::GetAssertion, rp_id.as_str());
     let end = bus.now()?.after(patience);

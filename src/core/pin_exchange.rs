@@ -5,13 +5,19 @@ use crate::ctap::client::{Client, Exchange, KeyError};
 use crate::ctap::client_pin::Permission;
 use crate::ctap::ctap2::{Info, Status};
 use crate::ctap::pin_protocol::{PinProtocol, SharedSecret, Token};
+use crate::ctap::session::CallError;
 use crate::pin::{NoPin, PinHash};
-use crate::ports::{Fault, Host, Keys, Machine, Moment};
+use crate::ports::{Fault, Heard, Host, Keys, Machine, Moment};
 use crate::stage::{NotShown, Stage};
+use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// What stands where the PIN is typed. A program may replace it by words of its own, and all that it is then clear from
 /// is the line before.
 const PROMPT: &str = "Security key PIN: ";
+
+/// A difference of the clocks that comes of sleep, and not of looking at one after the other.
+const SLEPT: Duration = Duration::from_secs(1);
 
 /// Why there is no token.
 #[derive(Debug)]
@@ -85,22 +91,37 @@ pub(crate) async fn may_be_asked<K: Keys>(
         return Err(NoToken::ChangeRequired);
     }
     let protocol = info.pin_protocol.ok_or(NoToken::Unavailable)?;
+    tries_left(client, protocol, guard, until).await?;
+    Ok(protocol)
+}
+
+/// Whether more than `guard` tries are left.
+async fn tries_left<K: Keys>(
+    client: &mut Client<'_, '_, K>,
+    protocol: PinProtocol,
+    guard: u8,
+    until: Moment,
+) -> Result<(), NoToken> {
     let retries = client.pin_retries(protocol, until).await?;
     match retries.left {
         0 => Err(NoToken::Blocked),
         _ if retries.power_cycle => Err(NoToken::Replug),
         left if left <= guard => Err(NoToken::Guarded(left)),
-        _ => Ok(protocol),
+        _ => Ok(()),
     }
 }
 
-/// Asks for the PIN, with `introduction` as the line before. The key is not locked meanwhile.
+/// Asks for the PIN, with `introduction` as the line before. The key is not locked meanwhile. Where others have used it,
+/// the tries are counted anew: they may have spent some.
 pub(crate) async fn typed<M: Machine, H: Host, K: Keys>(
     stage: &Stage<'_, M, H>,
     client: &mut Client<'_, '_, K>,
     introduction: &str,
+    (protocol, guard): (PinProtocol, u8),
     end: Moment,
 ) -> Result<PinHash, NoToken> {
+    client.is_there().await?;
+    let asleep_before = stage.asleep(client.now()?)?;
     client.release()?;
     let start = client.now()?;
     let mut pin = Err(NoPin::Declined);
@@ -109,12 +130,24 @@ pub(crate) async fn typed<M: Machine, H: Host, K: Keys>(
         .and_then(|()| stage.ask(PROMPT, &mut |answer| pin = PinHash::of(answer)));
     let taken = start.until(client.now()?);
     stage.answered_after(taken);
+    if asked.is_err() || pin.is_err() {
+        client.stop_releasing()?;
+    }
     asked?;
     let pin = pin.map_err(|why| match why {
         NoPin::Declined => NoToken::Declined,
         NoPin::Unfit => NoToken::Unfit,
     })?;
-    client.retake(end.after(taken)).await?;
+    let end = end.after(taken);
+    let heard = client.retake(end).await?;
+    // The machine has slept. A key that took the other's place meanwhile may be behind the same descriptor; whichever is
+    // there has to prove itself anew.
+    if stage.asleep(client.now()?)?.saturating_sub(asleep_before) >= SLEPT {
+        return Err(NoToken::Key(KeyError::Call(CallError::Gone)));
+    }
+    if heard == Heard::Others {
+        tries_left(client, protocol, guard, end).await?;
+    }
     Ok(pin)
 }
 
@@ -130,7 +163,8 @@ pub(crate) async fn token<M: Machine, H: Host, K: Keys>(
     let (protocol, permission, rp_id) = scope;
     let theirs = client.key_agreement(protocol, until).await?;
     // A point that is not on the curve: nothing is sent to such a key.
-    let (shared, ours) = SharedSecret::agree(protocol, &theirs, &stage.random()?)
+    let private = Zeroizing::new(stage.random()?);
+    let (shared, ours) = SharedSecret::agree(protocol, &theirs, &private)
         .ok_or(NoToken::Key(KeyError::Malformed))?;
     let exchange = Exchange {
         shared: &shared,

@@ -29,6 +29,13 @@ impl Moment {
         Self(self.0.saturating_add(span))
     }
 
+    /// How long the machine has slept, where it was started `since_boot` ago: that clock goes on then, and this one does
+    /// not.
+    #[must_use]
+    pub const fn asleep(self, since_boot: Duration) -> Duration {
+        since_boot.saturating_sub(self.0)
+    }
+
     /// How long from here until `later`: zero when that has passed.
     #[must_use]
     pub const fn until(self, later: Self) -> Duration {
@@ -96,6 +103,15 @@ pub enum OpenError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Gone;
 
+/// What an open key has said while it was released.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Heard {
+    /// Nothing: nobody has used it.
+    Nothing,
+    /// Something, to others.
+    Others,
+}
+
 /// The security keys that are plugged into this machine.
 pub trait Keys {
     /// Now, on the clock that the deadlines of [`Keys::wait`] are on.
@@ -139,13 +155,13 @@ pub trait Keys {
     fn release(&mut self, _key: KeyId) {}
 
     /// Takes back what [`Keys::release`] gave up, without waiting. What the key has sent meanwhile was for others and is
-    /// thrown away.
+    /// thrown away; whether there was any, is the answer: every opener hears whatever a key says.
     ///
     /// # Errors
     /// [`OpenError::Busy`] while another program holds the key, [`OpenError::Gone`] when it was removed. The signals are
     /// taken back in any case.
-    fn retake(&mut self, _key: KeyId) -> Result<(), OpenError> {
-        Ok(())
+    fn retake(&mut self, _key: KeyId) -> Result<Heard, OpenError> {
+        Ok(Heard::Nothing)
     }
 
     /// Closes a key and so gives up its lock. Closing a key that is not open does nothing.

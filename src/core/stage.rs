@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::assertion::{Challenge, Subject};
 use crate::credential::RpId;
-use crate::ports::{ConversationError, Fault, Host, KeyId, Machine};
+use crate::ports::{ConversationError, Fault, Host, KeyId, Machine, Moment};
 use crate::verdict::Reason;
 
 /// Why two things that can only be done one after the other were to be done at once. It never happens: none of them
@@ -152,6 +152,12 @@ impl<'m, M: Machine, H: Host> Stage<'m, M, H> {
     /// Whether that was done.
     pub(crate) fn try_is_spent(&self) -> bool {
         self.spent.get()
+    }
+
+    /// How long the machine has slept since it started, at the moment `now`, give or take what passes between two looks.
+    pub(crate) fn asleep(&self, now: Moment) -> Result<Duration, Fault> {
+        let hedge = self.with(|machine, _| machine.hedge())??;
+        Ok(now.asleep(Duration::from_nanos(hedge.boottime_ns)))
     }
 
     /// Asks for a secret and lends it to `read`.

@@ -265,7 +265,7 @@ impl Reason {
                 "pin_unfit",
                 AUTH_ERR,
                 1,
-                Some("A PIN has 4 to 63 characters."),
+                Some("That was not a PIN."),
                 "What was typed is no PIN. No try was spent.",
             ),
             Self::PinWrong(_) => (

@@ -7,7 +7,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal};
+use fidokey_core::ports::{
+    Fault, Gone, Heard, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal,
+};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
@@ -31,6 +33,7 @@ pub struct Hidraw {
     hotplug: Option<Hotplug>,
     /// Dropped last: the program may end then.
     signals: Option<Signals>,
+    keeps_signals: bool,
 }
 
 impl Default for Hidraw {
@@ -55,7 +58,15 @@ impl Hidraw {
             open: OpenKeys::default(),
             hotplug: None,
             signals: None,
+            keeps_signals: false,
         }
+    }
+
+    /// Keeps the signals while a key is released: for a program that asks its user itself, and looks for signals there.
+    #[must_use]
+    pub fn keeping_signals(mut self) -> Self {
+        self.keeps_signals = true;
+        self
     }
 
     /// Listens to signals from now on, where that is possible.
@@ -131,14 +142,15 @@ impl Keys for Hidraw {
 
     fn release(&mut self, key: KeyId) {
         self.open.unlock(key);
-        self.signals = None;
+        if !self.keeps_signals {
+            self.signals = None;
+        }
     }
 
-    fn retake(&mut self, key: KeyId) -> Result<(), OpenError> {
+    fn retake(&mut self, key: KeyId) -> Result<Heard, OpenError> {
         self.listen();
         lock(self.open.fd(key).ok_or(OpenError::Gone)?)?;
-        self.open.discard(key);
-        Ok(())
+        Ok(if self.open.discard(key) == 0 { Heard::Nothing } else { Heard::Others })
     }
 
     fn pending_signal(&mut self) -> Option<Signal> {

@@ -73,14 +73,10 @@ impl OpenKeys {
         }
     }
 
-    /// Throws away what `key` has sent and nobody has read. What a removed key is, the next wait says.
-    pub(crate) fn discard(&self, key: KeyId) {
+    /// Throws away what `key` has sent and nobody has read: how many reports. What a removed key is, the next wait says.
+    pub(crate) fn discard(&self, key: KeyId) -> usize {
         // The kernel keeps 64 for each opener. One that sends without end is not waited for.
-        for _ in 0..DISCARDED_MAX {
-            if self.read(key).is_err() {
-                break;
-            }
-        }
+        (0..DISCARDED_MAX).take_while(|_| self.read(key).is_ok()).count()
     }
 
     /// Sends one report. The kernel gives a key that does not take it 5 seconds, whatever the flags of the

@@ -9,7 +9,9 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+use nix::sys::termios::{
+    LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
+};
 use nix::unistd::read;
 use zeroize::Zeroizing;
 
@@ -82,6 +84,10 @@ impl<F: AsFd> Quiet<F> {
         let before = tcgetattr(&terminal).ok()?;
         let mut quiet = before.clone();
         quiet.local_flags.remove(LocalFlags::ECHO);
+        // Nobody comes back from a stop to find the echo on again: the shell has modes of its own.
+        if let Some(stop) = quiet.control_chars.get_mut(SpecialCharacterIndices::VSUSP as usize) {
+            *stop = 0;
+        }
         // The end of the line is shown, so that what follows stands below.
         quiet.local_flags.insert(LocalFlags::ECHONL | LocalFlags::ICANON);
         tcsetattr(&terminal, SetArg::TCSAFLUSH, &quiet).ok()?;

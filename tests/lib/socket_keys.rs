@@ -5,7 +5,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
+use fidokey_core::ports::{Fault, Gone, Heard, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
@@ -157,14 +157,16 @@ impl Keys for SocketKeys {
         }
     }
 
-    fn retake(&mut self, key: KeyId) -> Result<(), OpenError> {
+    fn retake(&mut self, key: KeyId) -> Result<Heard, OpenError> {
         let lock = self.lock.clone();
         match self.wire(key) {
             Some(wire) if wire.alive && wire.open => {
                 wire.take(lock)?;
-                let mut report = [0; 64];
-                while let Ok(1..) = recv(wire.fd, &mut report, MsgFlags::MSG_DONTWAIT) {}
-                Ok(())
+                let (mut report, mut heard) = ([0; 64], Heard::Nothing);
+                while let Ok(1..) = recv(wire.fd, &mut report, MsgFlags::MSG_DONTWAIT) {
+                    heard = Heard::Others;
+                }
+                Ok(heard)
             }
             _ => Err(OpenError::Gone),
         }

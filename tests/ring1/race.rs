@@ -234,3 +234,26 @@ fn given_a_key_of_no_use_beside_a_good_one_then_the_good_one_is_registered() {
     let (refused, _) = enroll_for_alice(&[], &Algorithm::ALL, &mut keys);
     assert!(matches!(refused, Err(EnrollError::KeyFailed(_))), "{refused:?}");
 }
+
+/// A key that is listed and cannot be read from, with a loose contact: it is tried a few times, nobody is asked to plug in
+/// what is plugged in, and it holds up no other key.
+#[test]
+fn given_a_key_that_cannot_be_read_from_then_it_is_given_up_soon() {
+    let mine = Secret::new(1, 64);
+    let broken = || soft_key(&[Secret::new(2, 64)], Behaviour::default()).0;
+    let mut keys = SimKeys::with(broken());
+    keys.break_reading(KeyId(0));
+    let (code, host) = login_of_alice(&[mine.credential()], &mut keys);
+    assert_eq!(code, 7);
+    assert!(host.logged[0].1.contains("reason=key_failed"), "{:?}", host.logged);
+    assert_eq!(host.shown.len(), 1, "{:?}", host.shown);
+    assert!(keys.elapsed() < Duration::from_secs(1), "{:?}", keys.elapsed());
+    let opened = keys.trace.iter().filter(|step| matches!(step, Step::Open(..))).count();
+    assert_eq!(opened, 5);
+
+    let mut keys = SimKeys::with(broken());
+    keys.break_reading(KeyId(0));
+    let touch = Some(Duration::from_secs(5));
+    keys.add(soft_key(std::slice::from_ref(&mine), Behaviour { touch, ..Behaviour::default() }).0);
+    assert_eq!(login_of_alice(&[mine.credential()], &mut keys).0, 0);
+}

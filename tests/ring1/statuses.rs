@@ -129,6 +129,7 @@ fn given_any_status_byte_in_a_registration_then_a_listed_error() {
                 (0x26, error) => error == EnrollError::Unsupported,
                 (0x27, error) => error == EnrollError::Declined,
                 (0x2f, error) => error == EnrollError::TouchTimeout,
+                (0x32, error) => error == EnrollError::PinBlocked,
                 (0x35, error) => error == EnrollError::PinNotSet,
                 (0x36 | 0x3c | 0x3f, error) => error == EnrollError::Unverifying,
                 (_, EnrollError::KeyFailed(KeyError::Status(said))) => said.0 == status,

@@ -8,7 +8,7 @@ use fidokey_core::ctap::bus::Bus;
 use fidokey_core::ctap::client::Client;
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
 use fidokey_core::login::login;
-use fidokey_core::ports::{Account, Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
+use fidokey_core::ports::{Account, Fault, Gone, Heard, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
 use fidokey_second::SecondKey;
 use fidokey_tests::key::{KeyHandle, What};
 use fidokey_tests::sim::softkey::Secret;
@@ -168,7 +168,7 @@ impl Keys for OneThenOther {
         self.keys.release(key);
     }
 
-    fn retake(&mut self, key: KeyId) -> Result<(), OpenError> {
+    fn retake(&mut self, key: KeyId) -> Result<Heard, OpenError> {
         self.keys.retake(key)
     }
 

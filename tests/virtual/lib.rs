@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use fidokey_core::credential::{AccountName, Uid};
 use fidokey_core::ports::{
-    Account, ConversationError, Fault, FileError, Gone, Hedge, Host, KeyEvent, KeyId, Keys,
+    Account, ConversationError, Fault, FileError, Gone, Heard, Hedge, Host, KeyEvent, KeyId, Keys,
     Machine, Moment, OpenError, Origin, Report, Severity, Signal, TextFile, UserError,
 };
 use fidokey_core::verdict::Answer;
@@ -159,7 +159,7 @@ impl<K: Keys> Keys for FailPoints<'_, K> {
     fn release(&mut self, key: KeyId) {
         self.call().release(key);
     }
-    fn retake(&mut self, key: KeyId) -> Result<(), OpenError> {
+    fn retake(&mut self, key: KeyId) -> Result<Heard, OpenError> {
         self.call().retake(key)
     }
     fn close(&mut self, key: KeyId) {
@@ -220,7 +220,7 @@ impl Keys for Interruptible {
         self.keys.release(key);
         self.signals = None;
     }
-    fn retake(&mut self, key: KeyId) -> Result<(), OpenError> {
+    fn retake(&mut self, key: KeyId) -> Result<Heard, OpenError> {
         self.signals = self.signals.take().or_else(Signals::begin);
         self.keys.retake(key)
     }

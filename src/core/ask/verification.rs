@@ -41,11 +41,11 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
         if info.built_in_uv == Some(true) {
             let credential = found.credential;
             match self.touch(&credential.rp_id, &[credential], How::BuiltIn).await {
-                Err(Attempted::Error(KeyError::Status(status))) if status.leaves_the_pin() => {}
+                Err(Attempted::Error(KeyError::Status(status))) if status.ends_built_in() => {}
                 other => return other.map_err(Miss::from),
             }
             self.tell_of_built_in(info).await?;
-            if info.client_pin != Some(true) {
+            if info.client_pin != Some(true) || info.pin_is_for_management_only {
                 return Err(Miss::Unusable(Reason::VerificationFailed));
             }
         }
@@ -56,11 +56,17 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
     async fn tell_of_built_in(&mut self, info: &Info) -> Result<(), Miss> {
         // What the number means is the same in either protocol.
         let protocol = info.pin_protocol.unwrap_or(PinProtocol::One);
-        let left = self.client.uv_retries(protocol, self.end).await?;
+        let left = match self.client.uv_retries(protocol, self.end).await {
+            Ok(left) => Some(left),
+            // CTAP 2.0 has no such question.
+            Err(KeyError::Status(_) | KeyError::Malformed) => None,
+            Err(error) => return Err(error.into()),
+        };
         let text = match left {
-            0 => "Not recognised; this key's reader is blocked.".to_owned(),
-            1 => "Not recognised. 1 attempt left on this key.".to_owned(),
-            left => format!("Not recognised. {left} attempts left on this key."),
+            None => "Not recognised.".to_owned(),
+            Some(0) => "Not recognised; this key's reader is blocked.".to_owned(),
+            Some(1) => "Not recognised. 1 attempt left on this key.".to_owned(),
+            Some(left) => format!("Not recognised. {left} attempts left on this key."),
         };
         self.stage.show(&text).map_err(Reason::from).map_err(Miss::End)
     }
@@ -75,21 +81,15 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
         }
         let guard = self.question.pin_guard;
         let asked = pin_exchange::may_be_asked(&mut self.client, info, guard, self.end).await;
-        if let Err(NoToken::Guarded(left)) = &asked {
-            let tries = if *left == 1 { "try" } else { "tries" };
-            let name = &credential.name;
-            let text =
-                format!("PIN of \"{name}\": {left} {tries} left. See `fidokey key pin check`.");
-            self.stage.show(&text).map_err(Reason::from).map_err(Miss::End)?;
-        }
-        let protocol = asked?;
+        let protocol = self.tell_of_guard(found, asked)?;
         self.take_floor().await?;
         let introduction = format!("Enter the PIN of \"{}\".", credential.name);
         let before = self.stage.answering();
+        let with = (protocol, guard);
         let typed =
-            pin_exchange::typed(self.stage, &mut self.client, &introduction, self.end).await;
+            pin_exchange::typed(self.stage, &mut self.client, &introduction, with, self.end).await;
         self.end = self.end.after(self.stage.answering().saturating_sub(before));
-        let pin = typed?;
+        let pin = self.tell_of_guard(found, typed)?;
         self.stage.spend_try();
         let rp_id = &credential.rp_id;
         let scope = (protocol, Permission::GetAssertion, rp_id.as_str());
@@ -97,6 +97,18 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
             pin_exchange::token(self.stage, &mut self.client, info, &pin, scope, self.end).await?;
         drop(pin);
         self.touch(rp_id, &[credential], How::Pin(&token)).await.map_err(Miss::from)
+    }
+
+    /// Says whose PIN is not asked for, and what there is to do, where that is what `came`.
+    fn tell_of_guard<T>(&self, found: &Found<'_>, came: Result<T, NoToken>) -> Result<T, Miss> {
+        if let Err(NoToken::Guarded(left)) = &came {
+            let tries = if *left == 1 { "try" } else { "tries" };
+            let name = &found.credential.name;
+            let text =
+                format!("PIN of \"{name}\": {left} {tries} left. See `fidokey key pin check`.");
+            self.stage.show(&text).map_err(Reason::from).map_err(Miss::End)?;
+        }
+        came.map_err(Miss::from)
     }
 
     /// Waits until no other key blinks, and has the others left in peace: while a PIN is typed nobody looks after them.

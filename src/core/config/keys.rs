@@ -24,7 +24,7 @@ pub const KEYS: [Key; 9] = [
     key("counter", Some("\"deny\""), &["\"deny\"", "\"warn\""]),
     key("wait_for_key", Some("\"30s\""), &["\"0s\"", "\"45s\""]),
     key("touch", Some("\"30s\""), &["\"1s\"", "\"45s\""]),
-    key("pin_guard", Some("3"), &["1", "8"]),
+    key("pin_guard", Some("3"), &["1", "7"]),
     key("touch_only_alternative", Some("false"), &["false", "true"]),
 ];
 

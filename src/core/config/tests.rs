@@ -20,7 +20,7 @@ remote = \"skip\"
 counter = \"warn\"
 wait_for_key = \"0s\"
 touch = \"45s\"
-pin_guard = 8
+pin_guard = 7
 
 [service.sudo]
 mode = \"alternative\"
@@ -109,7 +109,7 @@ fn the_list_of_keys_has_what_is_built_in_and_every_value() {
 #[test]
 fn an_argument_wins_over_the_service_and_that_over_the_default() {
     let other = in_force(Some(WHOLE), "su", &[]);
-    assert_eq!((other.mode, other.pin_guard), (Mode::SecondFactor, 8));
+    assert_eq!((other.mode, other.pin_guard), (Mode::SecondFactor, 7));
     assert_eq!((other.wait_for_key, other.touch), (Duration::ZERO, Duration::from_secs(45)));
     let sudo = in_force(Some(WHOLE), "sudo", &[]);
     assert_eq!((sudo.mode, sudo.rules.remote), (Mode::Alternative, Remote::Verify));
@@ -242,7 +242,7 @@ fn given_an_argument_in_doubt_then_it_is_refused_by_number_and_key() {
         (&["mode=alternative", "mode=alternative"], "argument 2: mode: given twice"),
         (&["rp_id=pam://x"], "argument 1: rp_id: belongs in the policy file"),
         (&["self_service=true"], "argument 1: self_service: belongs in the policy file"),
-        (&["pin_guard=9"], "argument 1: pin_guard: must be 1 to 8"),
+        (&["pin_guard=8"], "argument 1: pin_guard: must be 1 to 7"),
         (&["pin_guard=+3"], "argument 1: pin_guard: must be a whole number"),
         (&["pin_guard=03"], "argument 1: pin_guard: must be a whole number"),
         (

@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::channel::{Incoming, Link};
-use crate::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal};
+use crate::ports::{Fault, Gone, Heard, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal};
 use crate::race::Race;
 
 /// Silence that ends draining, and the longest that draining takes.
@@ -249,7 +249,7 @@ impl<'k, K: Keys> Bus<'k, K> {
     }
 
     /// See [`Keys::retake`].
-    pub(super) fn retake(&self, key: KeyId) -> Result<Result<(), OpenError>, Fault> {
+    pub(super) fn retake(&self, key: KeyId) -> Result<Result<Heard, OpenError>, Fault> {
         self.with_keys(|keys| keys.retake(key))
     }
 

@@ -11,6 +11,9 @@ const NONCE_LEN: usize = 8;
 /// Least length of an INIT response, in bytes; more is for later versions of the protocol.
 const INIT_RESPONSE_MIN: usize = 17;
 
+/// CTAPHID's `ERR_INVALID_CHANNEL` (CTAP 2.1 section 11.2.9.1.6).
+pub const INVALID_CHANNEL: u8 = 0x0b;
+
 /// The flag of a key that speaks CTAP2 (CTAP 2.1 section 11.2.9.1.3).
 pub const CAPABILITY_CBOR: u8 = 0x04;
 
@@ -103,6 +106,12 @@ impl Link {
         frame::reports(self.channel, command::CANCEL, &[]).unwrap_or_default()
     }
 
+    /// Gives up a channel that the key has forgotten. The next one is opened as if it were the first.
+    pub fn forget(&mut self) {
+        self.channel = BROADCAST;
+        self.state = State::Idle;
+    }
+
     /// Believes the key's own word for its longest message, in bytes (getInfo's maxMsgSize).
     pub fn limit(&mut self, max_message_size: usize) {
         self.limit = max_message_size.min(MESSAGE_MAX);
@@ -142,6 +151,10 @@ impl Link {
             return Incoming::Foreign;
         };
         if command == command::ERROR {
+            // It was plugged in anew, as it were, or had others to remember: our channel is nobody's any more.
+            if data.first() == Some(&INVALID_CHANNEL) {
+                self.forget();
+            }
             return Incoming::Busy;
         }
         if command != command::INIT || data.first_chunk() != Some(&nonce) {

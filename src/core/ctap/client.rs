@@ -12,7 +12,7 @@ use super::u2f::{self, StatusWord};
 use crate::assertion::{Challenge, Rejected, verify_silent};
 use crate::credential::{Credential, RpId};
 use crate::pin::PinHash;
-use crate::ports::{Fault, KeyId, Keys, Moment};
+use crate::ports::{Fault, Heard, KeyId, Keys, Moment};
 
 /// How long a key may take for what needs no touch, keepalives included.
 const SILENT_ANSWER: Duration = Duration::from_secs(5);
@@ -235,11 +235,28 @@ impl<'b, 'k, K: Keys> Client<'b, 'k, K> {
         self.session.release()
     }
 
+    /// See [`Session::stop_releasing`].
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn stop_releasing(&mut self) -> Result<(), Fault> {
+        self.session.stop_releasing()
+    }
+
+    /// See [`Session::rest`]: whether the key is still there.
+    ///
+    /// # Errors
+    /// [`KeyError::Call`].
+    pub async fn is_there(&mut self) -> Result<(), KeyError> {
+        let now = self.session.now()?;
+        Ok(self.session.rest(now).await?)
+    }
+
     /// See [`Session::retake`].
     ///
     /// # Errors
     /// [`KeyError::Call`].
-    pub async fn retake(&mut self, end: Moment) -> Result<(), KeyError> {
+    pub async fn retake(&mut self, end: Moment) -> Result<Heard, KeyError> {
         Ok(self.session.retake(end).await?)
     }
 

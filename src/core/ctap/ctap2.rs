@@ -79,10 +79,18 @@ impl Status {
         matches!(self.0, 0x31..=0x38)
     }
 
-    /// Whether the key's own verification was in vain, while a PIN may still do (CTAP 2.1 section 6.2.2 step 6).
+    /// Whether it is the end of the key's own verification, in vain (CTAP 2.1 sections 6.1.2 step 11 and 6.2.2 step 6,
+    /// CTAP 2.0 for the refusal): a PIN may still do, where there is one.
     #[must_use]
-    pub const fn leaves_the_pin(self) -> bool {
-        matches!(self, Self::PUAT_REQUIRED | Self::UV_BLOCKED | Self::UV_INVALID)
+    pub const fn ends_built_in(self) -> bool {
+        matches!(
+            self,
+            Self::OPERATION_DENIED
+                | Self::PIN_BLOCKED
+                | Self::PUAT_REQUIRED
+                | Self::UV_BLOCKED
+                | Self::UV_INVALID
+        )
     }
 }
 

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::bus::{Bus, DRAIN_MAX, DRAIN_SILENCE, Input};
-use super::channel::{CAPABILITY_CBOR, Framing, Incoming, Link};
-use crate::ports::{Fault, Gone, KeyId, Keys, Moment, OpenError, Report};
+use super::channel::{CAPABILITY_CBOR, Framing, INVALID_CHANNEL, Incoming, Link};
+use crate::ports::{Fault, Gone, Heard, KeyId, Keys, Moment, OpenError, Report};
 
 /// How long another program may hold a key before we give up.
 pub const LOCK_WAIT: Duration = Duration::from_secs(3);
@@ -156,16 +156,27 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
         self.bus.release(self.key)
     }
 
-    /// Takes the key back, with the channel that it was released with; 3 seconds at the latest.
+    /// Takes back what can be had of the key at once, where it is of no more use: the program's signals are watched again.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn stop_releasing(&mut self) -> Result<(), Fault> {
+        // Whoever has the key now may keep it.
+        self.bus.retake(self.key).map(|_| ())
+    }
+
+    /// Takes the key back, with the channel that it was released with; 3 seconds at the latest. Whether others have
+    /// used it meanwhile.
     ///
     /// # Errors
     /// [`CallError::Busy`], [`CallError::Gone`], [`CallError::Inaccessible`], [`CallError::Fault`].
-    pub async fn retake(&mut self, end: Moment) -> Result<(), CallError> {
+    pub async fn retake(&mut self, end: Moment) -> Result<Heard, CallError> {
         let until = end.min(self.bus.now()?.after(LOCK_WAIT));
+        let mut waited = false;
         loop {
             match self.bus.retake(self.key)? {
-                Ok(()) => return Ok(()),
-                Err(OpenError::Busy) if self.bus.now()? < until => {}
+                Ok(heard) => return Ok(if waited { Heard::Others } else { heard }),
+                Err(OpenError::Busy) if self.bus.now()? < until => waited = true,
                 Err(OpenError::Busy) => return Err(CallError::Busy),
                 Err(OpenError::Denied { errno }) => return Err(CallError::Inaccessible(errno)),
                 Err(OpenError::Gone | OpenError::NotAKey) => return Err(CallError::Gone),
@@ -196,8 +207,12 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
                     pause(self.bus, self.key, busy_until).await?;
                 }
                 Err(error @ (CallError::Broken(_) | CallError::Hid(_))) => {
-                    let drained = self.bus.now()?.after(DRAIN_MAX).min(until);
-                    self.drain(drained).await?;
+                    if error == CallError::Hid(INVALID_CHANNEL) {
+                        self.link.forget();
+                    } else {
+                        let drained = self.bus.now()?.after(DRAIN_MAX).min(until);
+                        self.drain(drained).await?;
+                    }
                     let reset = self.bus.now()?.after(SILENCE).min(until);
                     self.open_channel(reset).await?;
                     // Not before: a key that waits for a touch ignores INIT, and has to be cancelled.

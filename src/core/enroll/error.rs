@@ -86,11 +86,12 @@ impl EnrollError {
             Self::NoKey => "Plug in the key, leave it in, then run the command again.",
             Self::PinBlocked => "Reset the key with its own tool; what it holds is lost then.",
             Self::PinChangeRequired => "Change it, for example with `fido2-token -C DEVICE`.",
-            Self::PinDeclined => "Nothing was written; run the command again when you want to.",
+            Self::PinDeclined => "Run the command again when you want to.",
             Self::PinGuarded(_) => "See `fidokey key pin check`.",
             Self::PinNotSet => "Set one first, for example with `fido2-token -S DEVICE`.",
             Self::PinReplug => "Unplug the key, plug it in again, then run the command again.",
-            Self::PinUnfit | Self::PinWrong(_) => "Run the command again and type it once more.",
+            Self::PinUnfit => "Run the command again and type the key's PIN.",
+            Self::PinWrong(_) => "Make sure of it before you run the command again.",
             Self::SeveralKeys => "Unplug all but the one that is meant.",
             Self::TouchTimeout => "Run the command again and touch the key when it blinks.",
             Self::Unfit(_) | Self::Unproven(_) => "Do not use this key: nothing was written.",
@@ -132,7 +133,7 @@ impl fmt::Display for EnrollError {
             }
             Self::PinNotSet => f.write_str("This key has no PIN yet, and one is needed."),
             Self::PinReplug => f.write_str("The key takes no PIN before it is plugged in anew."),
-            Self::PinUnfit => f.write_str("A PIN has 4 to 63 characters."),
+            Self::PinUnfit => f.write_str("That was not a PIN: they have 4 to 63 bytes."),
             Self::PinWrong(None) => f.write_str("Wrong PIN."),
             Self::PinWrong(Some(left)) => write!(f, "Wrong PIN. Tries left on this key: {left}."),
             Self::SeveralKeys => f.write_str("Several keys are plugged in."),
@@ -197,7 +198,10 @@ impl From<KeyError> for EnrollError {
             KeyError::Status(Status::UNSUPPORTED_ALGORITHM) => Self::Unsupported,
             KeyError::Status(Status::USER_ACTION_TIMEOUT) => Self::TouchTimeout,
             KeyError::Status(Status::PIN_NOT_SET) => Self::PinNotSet,
-            KeyError::Status(status) if status.leaves_the_pin() => Self::Unverifying,
+            KeyError::Status(Status::PIN_BLOCKED) => Self::PinBlocked,
+            KeyError::Status(Status::PUAT_REQUIRED | Status::UV_BLOCKED | Status::UV_INVALID) => {
+                Self::Unverifying
+            }
             KeyError::StatusWord(StatusWord::COMMAND_NOT_ALLOWED) => Self::Unverifying,
             other => Self::KeyFailed(other),
         }

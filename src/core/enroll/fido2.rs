@@ -31,8 +31,19 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
         if !info.fido2 || !possible {
             return Err(EnrollError::Unsupported);
         }
-        let by = self.by(&info, until).await?;
-        let credential = self.make(&info, &by, until).await?;
+        let mut by = self.by(&info, until).await?;
+        let made = match self.make(&info, &by, until).await {
+            // Its own reader has not recognised whoever touched it: this one is meant, and it has a PIN.
+            Err(EnrollError::Unverifying)
+                if matches!(by, By::BuiltIn) && info.client_pin == Some(true) =>
+            {
+                self.choose().await?;
+                by = self.pin(&info).await?;
+                self.make(&info, &by, until).await
+            }
+            other => other,
+        };
+        let credential = made?;
         // The other keys are cancelled before this one is to be touched again.
         self.client.turn().await?;
         self.prove(&info, &by, &credential).await?;
@@ -44,21 +55,41 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
     async fn by(&mut self, info: &Info, until: Moment) -> Result<By, EnrollError> {
         let wanted = self.enrollment.proof() == Verification::Required;
         let has_pin = info.client_pin == Some(true);
-        if !wanted && !info.always_uv && (!has_pin || info.make_cred_uv_not_required) {
+        let protected = has_pin || info.built_in_uv == Some(true);
+        if !wanted && !info.always_uv && (!protected || info.make_cred_uv_not_required) {
             return Ok(By::Touch);
         }
         if info.built_in_uv == Some(true) {
             return Ok(By::BuiltIn);
         }
+        // Before it is chosen: one that cannot be asked is none to choose.
         let guard = self.enrollment.pin_guard;
-        let protocol = pin_exchange::may_be_asked(&mut self.client, info, guard, until).await?;
+        pin_exchange::may_be_asked(&mut self.client, info, guard, until).await?;
         if !self.sole {
             self.select(info).await?;
         }
-        let introduction = "Enter the PIN of the key.";
+        self.choose().await?;
+        self.pin(info).await
+    }
+
+    /// The PIN of the key that was chosen.
+    async fn pin(&mut self, info: &Info) -> Result<By, EnrollError> {
+        let guard = self.enrollment.pin_guard;
         let end = self.patience()?;
-        let pin = pin_exchange::typed(self.stage, &mut self.client, introduction, end).await?;
+        let protocol = match info.pin_protocol {
+            Some(protocol) => protocol,
+            None => return Err(EnrollError::Unverifying),
+        };
+        let text = "Enter the PIN of the key.";
+        let with = (protocol, guard);
+        let pin = pin_exchange::typed(self.stage, &mut self.client, text, with, end).await?;
         Ok(By::Pin(protocol, pin))
+    }
+
+    /// It is this one: the others are cancelled before anything else is asked of anybody.
+    async fn choose(&mut self) -> Result<(), EnrollError> {
+        (self.is_touched)();
+        Ok(self.client.turn().await?)
     }
 
     /// Has one of several keys chosen by a touch, before anybody's PIN is asked for.
@@ -85,8 +116,7 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
             Err(KeyError::Status(status)) if touched.contains(&status) => {}
             Err(error) => return Err(error.into()),
         }
-        (self.is_touched)();
-        Ok(self.client.turn().await?)
+        Ok(())
     }
 
     /// A token for one request, where there is a PIN to have it for.
@@ -153,11 +183,17 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
         let (excluded, denied) = (Status::CREDENTIAL_EXCLUDED, Status::OPERATION_DENIED);
         let touched = match &answer {
             Ok(_) => true,
+            Err(KeyError::Status(status)) if matches!(by, By::BuiltIn) => status.ends_built_in(),
             Err(KeyError::Status(status)) => [excluded, denied].contains(status),
             Err(_) => false,
         };
         if touched {
             is_touched();
+        }
+        if let (Err(KeyError::Status(status)), By::BuiltIn) = (&answer, by)
+            && status.ends_built_in()
+        {
+            return Err(EnrollError::Unverifying);
         }
         let payload = answer?;
         let made = ctap2::read_made_credential(&payload)

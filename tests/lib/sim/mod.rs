@@ -17,7 +17,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fidokey_core::ctap::cbor;
-use fidokey_core::ports::{Fault, Gone, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal};
+use fidokey_core::ports::{
+    Fault, Gone, Heard, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal,
+};
 
 use device::Device;
 
@@ -62,7 +64,7 @@ pub enum Step {
     /// Left to others while somebody is asked.
     Release(KeyId),
     /// Taken back, with what came of it.
-    Retake(KeyId, Result<(), OpenError>),
+    Retake(KeyId, Result<Heard, OpenError>),
     /// Closed.
     Close(KeyId),
 }
@@ -75,6 +77,10 @@ struct Slot {
     /// Another program holds the lock until then.
     locked_until: Duration,
     denied: Option<i32>,
+    /// Others have talked to it.
+    used_by_others: bool,
+    /// Nothing can be read from it, though it stays plugged in.
+    broken: bool,
     /// Removed at the n-th thing done to it.
     removed_at: Option<u64>,
     done: u64,
@@ -137,6 +143,8 @@ impl SimKeys {
             open: false,
             locked_until: Duration::ZERO,
             denied: None,
+            used_by_others: false,
+            broken: false,
             removed_at: None,
             done: 0,
         });
@@ -158,6 +166,11 @@ impl SimKeys {
     /// Makes opening `key` fail with this error number.
     pub fn deny(&mut self, key: KeyId, errno: i32) {
         self.slot(key).denied = Some(errno);
+    }
+
+    /// Makes every read from `key` fail.
+    pub fn break_reading(&mut self, key: KeyId) {
+        self.slot(key).broken = true;
     }
 
     /// Sends a signal after this span.
@@ -268,6 +281,7 @@ impl SimKeys {
             Plan::Notice => KeyEvent::Hotplug,
             Plan::Lock(key, until) => {
                 self.slot(key).locked_until = until;
+                self.slot(key).used_by_others = true;
                 KeyEvent::Hotplug
             }
             Plan::Signal(signal) => {
@@ -388,6 +402,10 @@ impl Keys for SimKeys {
         if Moment::new(self.now) >= until {
             return Ok(KeyEvent::Elapsed);
         }
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.open && slot.broken) {
+            slot.open = false;
+            return Ok(KeyEvent::Gone(slot.id));
+        }
         let planned = self.plan.iter().map(|(at, _)| *at).min();
         let due = self
             .slots
@@ -436,7 +454,7 @@ impl Keys for SimKeys {
         self.in_use.set(false);
     }
 
-    fn retake(&mut self, key: KeyId) -> Result<(), OpenError> {
+    fn retake(&mut self, key: KeyId) -> Result<Heard, OpenError> {
         let removed = self.removed_now(key);
         self.now += self.typing.take();
         let now = self.now;
@@ -455,8 +473,9 @@ impl Keys for SimKeys {
         } else if now < slot.locked_until {
             Err(OpenError::Busy)
         } else {
+            let heard = std::mem::take(&mut slot.used_by_others);
             self.in_use.set(true);
-            Ok(())
+            Ok(if heard { Heard::Others } else { Heard::Nothing })
         };
         self.trace.push(Step::Retake(key, result));
         result

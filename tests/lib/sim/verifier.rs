@@ -32,8 +32,8 @@ pub struct Verifier {
     pub power_cycle: bool,
     /// What it answers to the next requests for its own verification: 0 where it knows the user.
     pub readings: VecDeque<u8>,
-    /// Tries of its own verification that are left.
-    pub uv_retries: u8,
+    /// Tries of its own verification that are left, where it can be asked.
+    pub uv_retries: Option<u8>,
     /// The point that it agrees on a secret with, instead of its own.
     pub point: Option<Point>,
     /// Sets the flag of verification once it has verified somebody.
@@ -62,7 +62,7 @@ impl Default for Verifier {
             retries: 8,
             power_cycle: false,
             readings: VecDeque::new(),
-            uv_retries: 3,
+            uv_retries: Some(3),
             point: None,
             flags_uv: true,
             tries: 0,
@@ -160,9 +160,12 @@ impl Verifier {
                 answer.integer(-1).integer(1);
                 answer.integer(-2).bytes(&point.x).integer(-3).bytes(&point.y);
             }
-            Some(0x07) => {
-                answer.map(1).integer(5).integer(self.uv_retries.into());
-            }
+            Some(0x07) => match self.uv_retries {
+                Some(left) => {
+                    answer.map(1).integer(5).integer(left.into());
+                }
+                None => return vec![0x02],
+            },
             Some(0x05 | 0x09) => match self.give_token(request) {
                 Ok(token) => {
                     answer.map(1).integer(2).bytes(&token);

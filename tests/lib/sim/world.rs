@@ -1,6 +1,6 @@
 //! A machine and a host that are tables, and a login on them in one call.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use fidokey_core::ports::{
     TextFile, UserError,
 };
 use fidokey_core::record::Record;
+
+use super::verifier::Verifier;
 
 /// A machine: randomness, accounts and files from tables.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub struct SimMachine {
     pub state_reads: u32,
     /// How often one was to be written.
     pub state_writes: u32,
+    /// How long it has slept.
+    pub slept: Rc<Cell<Duration>>,
     /// What the wall clock shows.
     pub since_1970: Option<Duration>,
     /// The randomness: a counter, or the same bytes for ever.
@@ -76,7 +80,8 @@ impl Machine for SimMachine {
     fn hedge(&mut self) -> Result<Hedge, Fault> {
         self.count_call()?;
         self.boottime_ns += 1;
-        Ok(Hedge { boottime_ns: self.boottime_ns, pid: 4711 })
+        let slept = u64::try_from(self.slept.get().as_nanos()).unwrap();
+        Ok(Hedge { boottime_ns: self.boottime_ns + slept, pid: 4711 })
     }
 
     fn account(&mut self, name: &AccountName) -> Result<Option<Account>, Fault> {
@@ -150,6 +155,12 @@ pub struct SimHost {
     pub typed: VecDeque<Vec<u8>>,
     /// How long that takes, each time, and the clock that goes on meanwhile.
     pub typing: (Duration, Rc<Cell<Duration>>),
+    /// How long the machine sleeps meanwhile, and its count of that.
+    pub sleeping: (Duration, Rc<Cell<Duration>>),
+    /// At how many of the questions it does.
+    pub sleeps: u32,
+    /// What others leave of the tries of this verifier meanwhile.
+    pub typing_spends: Option<(Rc<RefCell<Verifier>>, u8)>,
     /// What was asked, each with how many messages had been shown before.
     pub asked: Vec<(String, usize)>,
 }
@@ -179,6 +190,14 @@ impl Host for SimHost {
         self.asked.push((prompt.to_owned(), self.shown.len()));
         let (takes, clock) = &self.typing;
         clock.set(clock.get() + *takes);
+        if let Some(rest) = self.sleeps.checked_sub(1) {
+            self.sleeps = rest;
+            let (sleeps, slept) = &self.sleeping;
+            slept.set(slept.get() + *sleeps);
+        }
+        if let Some((verifier, left)) = &self.typing_spends {
+            verifier.borrow_mut().retries = *left;
+        }
         read(&self.typed.pop_front().ok_or(ConversationError)?);
         Ok(())
     }
@@ -228,7 +247,9 @@ pub fn world(credentials: &[Credential], config: &str) -> (SimMachine, SimHost) 
         // 2026-11-23T10:00:42Z
         since_1970: Some(Duration::from_secs(1_795_428_042)),
         constant_random: false,
-        boottime_ns: 1_000_000,
+        // As long as the keys' clock has run.
+        boottime_ns: 1_000_000_000_000,
+        slept: Rc::default(),
         fault: None,
         calls: 0,
         drawn: 0,
@@ -245,6 +266,9 @@ pub fn world(credentials: &[Credential], config: &str) -> (SimMachine, SimHost) 
         delays: 0,
         typed: VecDeque::new(),
         typing: (Duration::ZERO, Rc::default()),
+        sleeping: (Duration::ZERO, Rc::clone(&machine.slept)),
+        sleeps: 0,
+        typing_spends: None,
         asked: Vec::new(),
     };
     (machine, host)

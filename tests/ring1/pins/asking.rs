@@ -1,8 +1,10 @@
 //! While a person types: nobody else is kept from the key, and anything may happen to it.
 
 use super::*;
+use fidokey_core::ports::Heard;
 use fidokey_core::ports::OpenError;
 use fidokey_tests::sim::Step;
+use fidokey_tests::sim::device::{Message, Outbox};
 
 const KEY: KeyId = KeyId(0);
 
@@ -13,7 +15,7 @@ fn given_somebody_types_then_the_key_is_not_locked_meanwhile() {
     let mut desk = Desk::with(&verifier);
     assert_eq!(desk.login(&["1234"]), granted());
     let release = desk.keys.trace.iter().position(|step| *step == Step::Release(KEY)).unwrap();
-    assert_eq!(desk.keys.trace[release + 1], Step::Retake(KEY, Ok(())));
+    assert_eq!(desk.keys.trace[release + 1], Step::Retake(KEY, Ok(Heard::Nothing)));
     let count = |step| desk.keys.trace.iter().filter(|done| **done == step).count();
     assert_eq!(count(Step::Release(KEY)), 1);
     assert_eq!(count(Step::Open(KEY, Ok(()))), 1, "the same descriptor before and after");
@@ -161,4 +163,91 @@ fn given_a_silent_key_beside_then_the_pin_is_asked_for_at_once() {
     desk.host.typing.0 = seconds(60);
     assert_eq!(desk.login(&["1234"]), granted());
     assert!(desk.keys.elapsed() < seconds(63), "{:?}", desk.keys.elapsed());
+}
+
+/// Whoever hesitates for longer than a login lasts, and then means the other key, has all the time for that one.
+#[test]
+fn given_an_empty_answer_after_a_long_time_then_the_other_key_has_its_whole_time() {
+    let secrets = [1, 2].map(|number| Secret::new(number, 64));
+    let verifiers = ["1111", "2222"].map(|pin| Verifier::with_pin(pin).shared());
+    let mut desk = Desk::new(&secrets.each_ref().map(Secret::credential), STRICT);
+    desk.plug(&secrets[..1], &verifiers[0]);
+    let slow = Behaviour { touch: Some(seconds(25)), ..Behaviour::default() };
+    desk.plug_with(&secrets[1..], &verifiers[1], slow);
+    desk.host.typing.0 = seconds(60);
+    assert_eq!(desk.login(&["", "2222"]), granted());
+    assert_eq!(desk.keys.elapsed().as_secs(), 60 + 60 + 25);
+}
+
+/// The time for a key to be plugged in is as long as it was, after somebody has typed.
+#[test]
+fn given_a_key_pulled_out_while_its_pin_was_typed_then_another_is_waited_for_as_ever() {
+    for takes in [1, 20, 40] {
+        let verifier = Verifier::with_pin("1234").shared();
+        let secret = Secret::new(1, 64);
+        let config = format!("{STRICT}wait_for_key = \"5s\"\n");
+        let mut desk = Desk::new(&[secret.credential()], &config);
+        let key = desk.plug(&[secret], &verifier);
+        desk.host.typing.0 = seconds(takes);
+        desk.keys.unplug_after(key, Duration::from_millis(500));
+        assert_eq!(desk.login(&["1234"]), outcome(7, "no_key"));
+        assert_eq!(desk.keys.elapsed().as_secs(), takes + 5);
+    }
+}
+
+/// P3: others have spent tries while this person typed: the count is looked at again, and only then.
+#[test]
+fn given_others_have_used_the_key_meanwhile_then_the_tries_are_counted_anew() {
+    for (left, came) in
+        [(4, granted()), (3, outcome(7, "pin_guarded")), (0, outcome(7, "pin_blocked"))]
+    {
+        let verifier = Verifier::with_pin("1234").shared();
+        let mut desk = Desk::with(&verifier);
+        desk.host.typing.0 = seconds(10);
+        desk.host.typing_spends = Some((Rc::clone(&verifier), left));
+        desk.keys.lock_after(KEY, seconds(2), seconds(4));
+        assert_eq!(desk.login(&["1234"]), came, "{left}");
+        assert_eq!(verifier.borrow().tries, u32::from(came.0 == 0));
+        let counted = desk.commands().iter().filter(|command| **command == "getPINRetries").count();
+        assert_eq!(counted, 2);
+    }
+}
+
+/// P1: a machine that has slept may have another key behind the same descriptor: it has to prove itself anew.
+#[test]
+fn given_the_machine_has_slept_meanwhile_then_the_key_proves_itself_again() {
+    let verifier = Verifier::with_pin("1234").shared();
+    let mut desk = Desk::with(&verifier);
+    desk.host.sleeping.0 = seconds(3600);
+    desk.host.sleeps = 1;
+    assert_eq!(desk.login(&["1234", "1234"]), granted());
+    assert_eq!(verifier.borrow().tries, 1);
+    let count = |what| desk.commands().iter().filter(|command| **command == what).count();
+    assert_eq!((count("getAssertion?"), count("getPINRetries")), (2, 2));
+    assert_eq!(desk.host.asked.len(), 2);
+}
+
+/// A key that has forgotten our channel (it was asleep, or has had others to remember) says so, and is spoken to on
+/// another one.
+#[test]
+fn given_the_key_has_forgotten_the_channel_then_another_one_is_opened() {
+    let verifier = Verifier::with_pin("1234").shared();
+    let secret = Secret::new(1, 64);
+    let mut desk = Desk::new(&[secret.credential()], STRICT);
+    let forgotten = std::cell::Cell::new(false);
+    let instead = move |message: &Message, outbox: &mut Outbox| {
+        let agreement = message.payload.starts_with(&[0x06, 0xa2, 0x01, 0x02, 0x02, 0x02]);
+        let forgets = message.command == 0x10 && agreement && !forgotten.replace(true);
+        if forgets {
+            outbox.message(Duration::ZERO, message.channel, 0x3f, &[0x0b]);
+        }
+        forgets
+    };
+    let behaviour = Behaviour { instead: Rc::new(instead), ..Behaviour::default() };
+    desk.plug_with(&[secret], &verifier, behaviour);
+    assert_eq!(desk.login(&["1234"]), granted());
+    let opened = desk.keys.trace.iter().filter(
+        |step| matches!(step, Step::Send(_, report) if report[..5] == [0xff, 0xff, 0xff, 0xff, 0x86]),
+    );
+    assert_eq!(opened.count(), 2);
 }

@@ -162,6 +162,41 @@ fn given_a_key_with_a_reader_then_it_registers_without_a_pin() {
     assert_eq!(desk.commands(), ["INIT", "getInfo", "makeCredential", "getAssertion"]);
 }
 
+/// And with it, where its reader does not recognise whoever touched it.
+#[test]
+fn given_a_reader_that_does_not_know_the_user_then_the_registration_asks_for_the_pin() {
+    for status in [0x27, 0x32, 0x36, 0x3c] {
+        let verifier = Verifier {
+            options: vec![("uv", true), ("clientPin", true), ("pinUvAuthToken", true)],
+            readings: [status].into(),
+            ..Verifier::with_pin("1234")
+        };
+        let verifier = verifier.shared();
+        let mut desk = desk_with(&verifier);
+        let untouched = Behaviour { touch: None, ..Behaviour::default() };
+        let (_, other) = desk.plug_with(&[], &Verifier::default().shared(), untouched);
+        register(&mut desk, (NONE, REQUIRED), &["1234"]).unwrap();
+        assert_eq!(verifier.borrow().tries, 2, "{status:02x}");
+        // One that cannot verify anybody was never asked.
+        assert_eq!(other.borrow().touches, 0);
+    }
+    let verifier =
+        Verifier { options: vec![("uv", true)], readings: [0x27].into(), ..Verifier::default() };
+    let mut desk = desk_with(&verifier.shared());
+    let error = register(&mut desk, (NONE, REQUIRED), &[]).unwrap_err();
+    assert_eq!(error, EnrollError::Unverifying);
+}
+
+/// A key that a reader alone protects does nothing for a touch.
+#[test]
+fn given_a_key_that_only_a_reader_protects_then_the_reader_is_asked_though_a_touch_was_wanted() {
+    let verifier =
+        Verifier { options: vec![("uv", true)], readings: [0, 0].into(), ..Verifier::default() };
+    let mut desk = desk_with(&verifier.shared());
+    register(&mut desk, (NONE, NONE), &[]).unwrap();
+    assert_eq!(desk.host.asked, []);
+}
+
 /// A first-generation key cannot, and is not asked to.
 #[test]
 fn given_a_first_generation_key_then_it_is_said_before_it_blinks() {

@@ -25,11 +25,13 @@ fn given_a_key_with_a_reader_then_no_pin_is_asked_for() {
 /// P13: the reader knows nobody, or is blocked: the PIN, once, and how often the reader may still be tried.
 #[test]
 fn given_the_reader_does_not_know_the_user_then_the_pin_is_asked_for_once() {
-    for status in [0x36, 0x3c, 0x3f] {
+    // The refusal and the blocked PIN as CTAP has them for a reader, too.
+    for status in [0x27, 0x32, 0x36, 0x3c, 0x3f] {
         for (left, told) in [
-            (2, "Not recognised. 2 attempts left on this key."),
-            (1, "Not recognised. 1 attempt left on this key."),
-            (0, "Not recognised; this key's reader is blocked."),
+            (Some(2), "Not recognised. 2 attempts left on this key."),
+            (Some(1), "Not recognised. 1 attempt left on this key."),
+            (Some(0), "Not recognised; this key's reader is blocked."),
+            (None, "Not recognised."),
         ] {
             let verifier = Verifier { uv_retries: left, ..reader(&[status], true) }.shared();
             let mut desk = Desk::with(&verifier);
