@@ -20,6 +20,8 @@ packages+=,openssh-server,openssh-client     # a host that sets PAM_RHOST
 packages+=,acl                              # a file that others may write by its ACL
 packages+=,pamtester                        # any PAM service, without a program of ours
 packages+=,fido2-tools,libpam-u2f,pamu2fcfg # the peers: libfido2's tools and pam-u2f
+# The other sudo, where Debian has it as it is today.
+[ "$suite" != sid ] || packages+=,sudo-rs
 # In this order, with what they need: what the initramfs must load to reach the root.
 boot_modules=(virtio_pci virtio_blk crc32c_generic ext4)
 # In the root, for udev and modprobe: the emulated key's side of the kernel.
@@ -44,12 +46,9 @@ if [ -e "$image/complete" ]; then
     exit 0
 fi
 
-kernel=$image
-[ "$suite" = "$kernel_suite" ] || kernel=$("$0" "$kernel_suite" 3>&-)
-
-# Another run may be building it.
+# Another run may be building it. Two suites are built at the same time.
 mkdir -p "$checkout/.cache/vm"
-exec 9>"$checkout/.cache/vm/lock"
+exec 9>"$checkout/.cache/vm/lock-$suite"
 flock 9
 if [ -e "$image/complete" ]; then
     echo "$image" >&3
@@ -58,9 +57,7 @@ fi
 
 started=$SECONDS
 # Images of other versions of this script; those of other suites stay.
-find "$checkout/.cache/vm" -mindepth 1 -maxdepth 1 -type d -regex '.*/[0-9a-f]+\(-[a-z]+\)?' \
-    ! -name "$key-*" -exec rm -rf {} +
-rm -rf "$image"
+find "$checkout/.cache/vm" -mindepth 1 -maxdepth 1 -type d -regex ".*/[0-9a-f]+-$suite" -exec rm -rf {} +
 mkdir -p "$image"
 work=$(mktemp -d "$checkout/.cache/vm/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -68,8 +65,11 @@ trap 'rm -rf "$work"' EXIT
 # The mirrors, their keyrings, proxies and certificates are those of this machine's own apt, so that
 # the image can be built wherever packages can be installed. Where apt does not know the suite,
 # mmdebstrap falls back to its own mirror.
-[ -n "$(apt-get indextargets 'Identifier: Packages' 'Origin: Debian')" ] ||
-    apt-get update -q
+{
+    flock 8
+    [ -n "$(apt-get indextargets 'Identifier: Packages' 'Origin: Debian')" ] ||
+        apt-get update -q
+} 8>"$checkout/.cache/vm/lock-apt"
 mirrors=$(apt-get indextargets 'Identifier: Packages' 'Origin: Debian' | awk -v suite="$suite" '
     function flush() {
         if (codename == suite || index(codename, suite "-") == 1)
@@ -165,6 +165,8 @@ if [ "$suite" = "$kernel_suite" ]; then
     echo "image.sh: unpacking the kernel"
     unpack_kernel
 else
+    # Here and not before: it is likely to be there by now.
+    kernel=$("$0" "$kernel_suite" 3>&- 9>&-)
     ln "$kernel"/{vmlinuz,initramfs.img,modules.tar,kernel-version} "$image"
 fi
 version=$(cat "$image/kernel-version")
