@@ -6,7 +6,7 @@
 #
 # SUITE is as for image.sh. DIR is what `make install DESTDIR=DIR` filled; it is laid over the machine's root.
 # A SCENARIO is the name of a file in tests/vm/guest without `.sh`: `peers` needs nothing of ours, `login` needs
-# DIR.
+# DIR. `race:sudo-rs` is `race` with sudo-rs as the sudo.
 #
 # VM_TIMEOUT   seconds for all of it, 900 when not set
 # VM_ACCEL     what QEMU runs on, `tcg,thread=multi` when not set: there are machines whose /dev/kvm can be
@@ -37,7 +37,7 @@ while [[ ${1-} == --* ]]; do
 done
 [ $# -gt 0 ] || die "which scenarios? See the head of this file"
 for scenario in "$@"; do
-    [ -e "$here/guest/$scenario.sh" ] || die "no such scenario: $scenario"
+    [ -e "$here/guest/${scenario%%:*}.sh" ] || die "no such scenario: $scenario"
 done
 command -v qemu-system-x86_64 >/dev/null || die "qemu-system-x86_64 is missing; run tests/setup.sh"
 

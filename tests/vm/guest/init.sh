@@ -50,12 +50,13 @@ set_up() {
 echo
 echo "=== begin"
 if set_up; then
-    # What the verdicts below hold for. libpam does not say its version itself.
-    echo "# $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release): libpam $(dpkg-query -W -f '${Version}' libpam0g)," \
-        "$(sudo -V | sed -n 's/^Sudo version /sudo /p'), Linux $(uname -r)"
+    # What the verdicts below hold for: the packages' versions, as libpam does not say its own.
+    echo "# $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), Linux $(uname -r):" \
+        "$(dpkg-query -W -f '${Package} ${Version}, ' libpam0g sudo sudo-rs util-linux login openssh-server 2>/dev/null)"
     status=0
     while read -r scenario; do
-        bash /payload/guest/lib.sh "/payload/guest/$scenario.sh" || status=1
+        # After a colon, the sudo that is meant: `race:sudo-rs`.
+        bash /payload/guest/lib.sh "/payload/guest/${scenario%%:*}.sh" "$(cut -s -d : -f 2 <<<"$scenario")" || status=1
     done </payload/scenarios
 else
     echo "init.sh: the machine could not be set up"

@@ -1,7 +1,10 @@
-# shellcheck shell=bash disable=SC2013,SC2015,SC2154
+# shellcheck shell=bash disable=SC2013,SC2015,SC2034,SC2154
 # Runs a scenario file: every function `given_..._then_...`, in the order of the file. In there, `run` or
 # `type_at` does something and the `expect_*` say what must have come of it; those that do not hold
 # are shown with the last output and the log.
+
+# lib.sh FILE [SUDO]: the program that stands for sudo, where it is another one.
+sudo=${2:-sudo}
 
 number=0
 failures=0
@@ -38,7 +41,7 @@ main() {
         fi
         pull_all
     done
-    echo "$((number - failures)) passed, $failures failed"
+    echo "$((number - failures)) passed, $failures failed: $(basename "$file" .sh) with $sudo, $SECONDS s"
     [ "$failures" = 0 ] && [ "$number" != 0 ]
 }
 
@@ -92,10 +95,18 @@ type_at() {
     [ $# = 0 ] || complain "the terminal never showed: $1"
 }
 
+# The text by which sudo asks for a user's password.
+asks_for_password() {
+    case $sudo in
+        sudo-rs) echo '[sudo: authenticate] Password: ' ;;
+        *) echo "password for $1: " ;;
+    esac
+}
+
 # `sudo id` of a user on a terminal, with the password asked for every time; further arguments as above.
 sudo_id() {
-    as "$1" sudo -k
-    type_at "$1" 'sudo id' "password for $1: " 'echo secret' "${@:2}"
+    as "$1" "$sudo" -k
+    type_at "$1" "$sudo id" "$(asks_for_password "$1")" 'echo secret' "${@:2}"
 }
 
 # `su` to alice by bob, and `login` of alice, each on a terminal; arguments as of type_at from the third on.
