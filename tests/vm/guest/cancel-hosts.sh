@@ -28,7 +28,8 @@ given_ctrl_c_then_su_dies_of_it_and_the_key_is_free() {
 # BAR Q1, Q2: the login of shadow dies of the signal. The one of util-linux (Debian sid) ignores it, which nobody who
 # waits for a key would be helped by: the module sees it all the same, and login begins anew.
 given_ctrl_c_then_login_ends_the_wait_and_the_key_is_free() {
-    local ending=()
+    # It hangs up its terminal.
+    local ending=('login).' 'ended=$since')
     plug es256 never
     if login --version 2>/dev/null | grep -q util-linux; then
         # pam_faildelay holds that back for three seconds.

@@ -98,7 +98,7 @@ given_ctrl_c_before_the_password_then_the_password_lets_in() {
 given_a_request_to_end_then_sudo_ends_at_once() {
     plug es256 never
     typed_by alice "$sudo id" "$asks" 'echo secret' \
-        "$cue" "$blinking; sleep 0.5; since=\${EPOCHREALTIME/./}; kill -TERM \$(pidof $sudo)"
+        "$cue" "$blinking; process=\$(pidof $sudo); sleep 0.5; since=\${EPOCHREALTIME/./}; kill -TERM \$process"
     expect_at_once
     expect_end $terminated
     expect_no_output_of 'try again'
@@ -148,7 +148,6 @@ given_ctrl_z_fg_and_ctrl_c_then_sudo_ends() {
 # The second and third try of sudo do not wait again.
 given_a_wait_in_vain_then_sudos_other_tries_answer_at_once() {
     sed -i 's/= "25s"/= "3s"/' /etc/fidokey/config.toml
-    sed -i 's/passwd_tries=1/passwd_tries=3/' /etc/sudoers.d/rig
     as alice "$sudo" -k
     run as alice bash -c "printf 'secret\nsecret\nsecret\n' | $sudo -S id"
     expect_failure
@@ -165,7 +164,6 @@ given_a_wait_in_vain_then_sudos_other_tries_answer_at_once() {
     expect_count 1 'Insert your security key.'
     expect_between 2900 6000
     cp /run/sudo.second-factor /etc/pam.d/sudo
-    sed -i 's/passwd_tries=3/passwd_tries=1/' /etc/sudoers.d/rig
     sed -i 's/= "3s"/= "25s"/' /etc/fidokey/config.toml
 }
 

@@ -78,9 +78,11 @@ type_at() {
     shift 2
     last="$line (as $user)"
     output=
-    coproc terminal { as "$user" script -qefc "$line" /dev/null 2>&1; }
-    # Once the terminal is gone bash forgets these.
-    from=${terminal[0]} to=${terminal[1]} process=$terminal_PID
+    # What runs in the background of a shell ignores these two signals, and nothing at a real terminal does.
+    coproc terminal { as "$user" env --default-signal=INT,QUIT script -qefc "$line" /dev/null 2>&1; }
+    # Copies: once the terminal is gone bash closes its own, with what was not read yet.
+    process=$terminal_PID
+    exec {from}<&"${terminal[0]}" {to}>&"${terminal[1]}"
     while IFS= read -r -N 1 -u "$from" character; do
         output+=$character
         if [ $# -gt 0 ] && [[ $output == *"$1"* ]]; then
@@ -88,6 +90,7 @@ type_at() {
             shift 2
         fi
     done
+    exec {from}<&- {to}>&-
     wait "$process"
     status=$?
     milliseconds=$(((${EPOCHREALTIME/./} - started) / 1000))
