@@ -56,10 +56,9 @@ ring12: build
 	$(CARGO) test --locked -p fidokey-tests --test hostile -- --nocapture
 	$(CARGO) test --locked -p fidokey-tests --test ring2 -- $(addprefix --skip ,$(ONCE))
 
-# Ring 3: Debian 12, then what differs in the Debian to come (libpam 1.7, sudo 1.9.17, another login).
+# Ring 3: Debian 12, then what differs in the Debian to come.
 vm: build stage
-	tests/vm/run.sh --install $(STAGE) peers login race generations hosts policy state cancel
-	tests/vm/run.sh --suite sid --install $(STAGE) hosts policy race
+	tests/vm/all.sh $(STAGE)
 
 # Another firmware as the key. A workspace of its own, which nothing of the above builds.
 second:

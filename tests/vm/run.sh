@@ -2,9 +2,10 @@
 # Boots a stock Debian in QEMU with the emulated key and what is to be tested, runs scenarios in it and
 # exits with their status.
 #
-#   tests/vm/run.sh [--suite SUITE] [--install DIR] SCENARIO...
+#   tests/vm/run.sh [--suite SUITE] [--install DIR] [--name NAME] SCENARIO...
 #
 # SUITE is as for image.sh. DIR is what `make install DESTDIR=DIR` filled; it is laid over the machine's root.
+# What the machine says goes to .cache/vm/last.log as well, or last-NAME.log.
 # A SCENARIO is the name of a file in tests/vm/guest without `.sh`: `peers` needs nothing of ours, `login` needs
 # DIR. `race:sudo-rs` is `race` with sudo-rs as the sudo.
 #
@@ -23,7 +24,7 @@ die() {
     exit 1
 }
 
-suite=bookworm install=
+suite=bookworm install='' name=''
 while [[ ${1-} == --* ]]; do
     case $1 in
         --suite) suite=${2-} ;;
@@ -31,6 +32,7 @@ while [[ ${1-} == --* ]]; do
             install=${2-}
             [ -d "$install" ] || die "--install: no such directory: $install"
             ;;
+        --name) name=${2-} ;;
         *) die "no such option: $1" ;;
     esac
     shift 2 || die "$1: a value is missing"
@@ -43,14 +45,7 @@ command -v qemu-system-x86_64 >/dev/null || die "qemu-system-x86_64 is missing; 
 
 image=$("$here/image.sh" "$suite")
 
-# Static, so that it runs in the guest whatever the C library of the machine that built it is.
-if [ -z "${FIDOKEY_KEY-}" ]; then
-    target=x86_64-unknown-linux-gnu
-    (cd "$checkout" && RUSTFLAGS='-C target-feature=+crt-static' CARGO_PROFILE_DEV_STRIP=true \
-        cargo build --quiet --locked -p fidokey-tests --bin fidokey-key \
-        --target "$target" --target-dir target/vm)
-    FIDOKEY_KEY=$checkout/target/vm/$target/debug/fidokey-key
-fi
+FIDOKEY_KEY=${FIDOKEY_KEY:-$("$here/key.sh")}
 
 work=$(mktemp -d "$checkout/.cache/vm/run.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -67,11 +62,12 @@ kilobytes=$(du -sk "$payload" | cut -f 1)
 mke2fs -q -t ext4 -O ^has_journal -d "$payload" "$work/payload.img" $((kilobytes * 5 / 4 + 4096))k \
     >/dev/null
 
-log=$checkout/.cache/vm/last.log
+log=$checkout/.cache/vm/last${name:+-$name}.log
 limit=${VM_TIMEOUT:-900}
 started=$SECONDS
 set +e
-timeout --kill-after=10 "$limit" qemu-system-x86_64 \
+# In the process group of whoever started this, so that it ends with it.
+timeout --foreground --kill-after=10 "$limit" qemu-system-x86_64 \
     -M q35 -cpu max -accel "${VM_ACCEL:-tcg,thread=multi}" -smp 2 -m 1024 \
     -nodefaults -no-user-config -display none -no-reboot -serial stdio \
     -kernel "$image/vmlinuz" -initrd "$image/initramfs.img" \

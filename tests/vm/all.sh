@@ -1,0 +1,86 @@
+#!/bin/bash
+# Ring 3: all of it, in several virtual machines of which as many run at once as there are processors. What a machine
+# says is printed whole, in the order of the list below; exits with 0 when all machines have.
+#
+#   tests/vm/all.sh DIR
+#
+# DIR is as for run.sh.
+#
+# VM_JOBS   machines at once, as many as processors when not set
+set -euo pipefail
+
+here=$(dirname "$(readlink -f "$0")")
+checkout=$(readlink -f "$here/../..")
+install=$1
+jobs=${VM_JOBS:-$(nproc)}
+
+# Debian 12, then what differs in the Debian to come: libpam 1.7, sudo 1.9.17, sudo-rs, another login. A machine takes
+# ten seconds to come up; the longest first, and the two suites at the same time, as each builds its image. What each
+# scenario file takes stands at its end.
+machines=(
+    'bookworm policy login peers'
+    'sid      policy hosts race race:sudo-rs'
+    'sid      cancel cancel:sudo-rs cancel-hosts'
+    'bookworm cancel cancel-hosts race'
+    'bookworm state generations hosts'
+)
+
+# Once, and not by each.
+FIDOKEY_KEY=${FIDOKEY_KEY:-$("$here/key.sh")}
+export FIDOKEY_KEY
+
+work=$(mktemp -d "$checkout/.cache/vm/all.XXXXXX")
+# Each machine has a process group of its own (set -m), so that none is left behind.
+set -m
+leave() {
+    local group
+    for group in $(jobs -p); do
+        kill -- "-$group" 2>/dev/null || true
+    done
+    rm -rf "$work"
+}
+trap leave EXIT
+trap 'exit 130' INT TERM
+
+boot() {
+    local number=$1 started=$SECONDS status=0 suite scenarios
+    read -r suite scenarios <<<"${machines[number]}"
+    # shellcheck disable=SC2086 # words
+    "$here/run.sh" --name "$number" --suite "$suite" --install "$install" $scenarios >"$work/$number" 2>&1 || status=$?
+    echo "$((SECONDS - started)) $status" >"$work/$number.end"
+}
+
+shown=0
+failed=0
+# Prints what has ended, as far as everything before it has.
+show() {
+    local seconds status
+    while [ -e "$work/$shown.end" ]; do
+        read -r seconds status <"$work/$shown.end"
+        echo
+        echo "=== ${machines[shown]}: $seconds s, status $status (.cache/vm/last-$shown.log)"
+        cat "$work/$shown"
+        [ "$status" = 0 ] || failed=$((failed + 1))
+        shown=$((shown + 1))
+    done
+}
+
+running=0
+for number in "${!machines[@]}"; do
+    if [ "$running" -ge "$jobs" ]; then
+        wait -n
+        running=$((running - 1))
+        show
+    fi
+    boot "$number" </dev/null &
+    running=$((running + 1))
+done
+while [ "$running" -gt 0 ]; do
+    wait -n
+    running=$((running - 1))
+    show
+done
+echo
+# A machine that has not even said how it ended has failed as well.
+echo "ring 3: $((shown - failed)) of ${#machines[@]} machines passed, $SECONDS s"
+[ "$failed" = 0 ] && [ "$shown" = "${#machines[@]}" ]
