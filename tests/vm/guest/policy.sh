@@ -160,7 +160,7 @@ given_any_environment_host_name_and_clock_then_the_verdicts_are_the_same() {
     began=$EPOCHSECONDS
     read -r uptime _ </proc/uptime
     plug blue
-    for number in {1..50}; do
+    for number in {1..24}; do
         environment=()
         for name in "${variables[@]}"; do
             [ $((RANDOM % 2)) = 0 ] || environment+=("$name=${values[RANDOM % ${#values[@]}]}")
@@ -188,7 +188,7 @@ given_any_environment_host_name_and_clock_then_the_verdicts_are_the_same() {
     date -s "@$((began + ${number%.*} - ${uptime%.*}))" >/dev/null
     hostname rig
     cp /run/machine-id /etc/machine-id 2>/dev/null || rm /etc/machine-id
-    expect_logged 50 ''
+    expect_logged 24 ''
     output=$(logged '' | grep -o 'result=.* uid=[0-9]*')
     expect_holds test "$output" = "${expected%$'\n'}"
 }
