@@ -46,7 +46,10 @@ typed_once() {
     took=9999
     [ "$ended" = 0 ] || took=$(((ended - since) / 1000))
     answered=$(answered_after "$since")
-    echo "    the module's answer came after $answered ms, what followed after $took ms: $2"
+    # The command has no log: its end is its answer.
+    [[ $2 != fidokey* ]] || answered=$took
+    [ "$answered" = 9999 ] ||
+        echo "    the module's answer came after $answered ms, what followed after $took ms: $2"
 }
 
 # typed_by USER LINE [TEXT ACTION]...: the same, until both were in time, three times at the most: what is to be
@@ -67,9 +70,14 @@ typed_by() {
 # How the end of a line is seen, where there is one.
 ending=('status: ' '[ $ended != 0 ] || ended=${EPOCHREALTIME/./}')
 
+# When our last line in the log came, in microseconds.
+last_arrival() {
+    grep 'fidokey(.*result=' $arrivals | tail -n 1 | cut -d ' ' -f 1
+}
+
 # The milliseconds from a moment to our next line in the log. The program that writes it may lag behind.
 answered_after() {
-    local found until=$((SECONDS + 2))
+    local found until=$((SECONDS + 1))
     until found=$(awk -v since="$1" '$1 > since && /fidokey\(.*result=/ { print int(($1 - since) / 1000); exit }' \
         $arrivals) && [ -n "$found" ] || [ "$SECONDS" -ge "$until" ]; do
         sleep 0.05
