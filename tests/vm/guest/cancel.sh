@@ -98,7 +98,7 @@ given_ctrl_c_before_the_password_then_the_password_lets_in() {
 given_a_request_to_end_then_sudo_ends_at_once() {
     plug es256 never
     typed_by alice "$sudo id" "$asks" 'echo secret' \
-        "$cue" "$blinking; process=\$(pidof $sudo); sleep 0.5; since=\${EPOCHREALTIME/./}; kill -TERM \$process"
+        "$cue" "$blinking; told=\$(pidof $sudo); sleep 0.5; since=\${EPOCHREALTIME/./}; kill -TERM \$told"
     expect_at_once
     expect_end $terminated
     expect_no_output_of 'try again'
