@@ -3,6 +3,8 @@
 # In this order: the scenarios behind the first use the record that it makes.
 
 . /payload/guest/product.sh
+rm -f /etc/fidokey/users/*.toml
+find /var/lib/fidokey -mindepth 1 -delete
 
 # One login is INIT and getAssertion, and the key hears nothing after the touch.
 expect_two_commands() {
