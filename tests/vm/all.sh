@@ -14,15 +14,17 @@ checkout=$(readlink -f "$here/../..")
 install=$1
 jobs=${VM_JOBS:-$(nproc)}
 
-# Debian 12, then what differs in the Debian to come: libpam 1.7, sudo 1.9.17, sudo-rs, another login. A machine takes
-# ten seconds to come up; the longest first, and the two suites at the same time, as each builds its image. What each
-# scenario file takes stands at its end.
+# The suite, the processors of the machine, and its scenarios: Debian 12, and what differs in the Debian to come (libpam
+# 1.7, sudo 1.9.17, sudo-rs, another login). A machine takes ten seconds to come up; the two suites come first, as each
+# builds its image, and what is shortest comes last. What each scenario file takes stands at its end. One processor
+# takes a quarter less of ours than two and is as fast, with another machine beside it; two are for logins that are to
+# happen at the same time.
 machines=(
-    'bookworm policy login peers'
-    'sid      policy hosts race race:sudo-rs'
-    'sid      cancel cancel:sudo-rs cancel-hosts'
-    'bookworm cancel cancel-hosts race'
-    'bookworm state generations hosts'
+    'sid      1 cancel:sudo-rs cancel race:sudo-rs'
+    'bookworm 1 cancel cancel-hosts login'
+    'sid      1 policy hosts race cancel-hosts'
+    'bookworm 1 policy files hosts peers'
+    'bookworm 2 state race generations'
 )
 
 # Once, and not by each.
@@ -43,10 +45,10 @@ trap leave EXIT
 trap 'exit 130' INT TERM
 
 boot() {
-    local number=$1 started=$SECONDS status=0 suite scenarios
-    read -r suite scenarios <<<"${machines[number]}"
+    local number=$1 started=$SECONDS status=0 suite cpus scenarios
+    read -r suite cpus scenarios <<<"${machines[number]}"
     # shellcheck disable=SC2086 # words
-    "$here/run.sh" --name "$number" --suite "$suite" --install "$install" $scenarios >"$work/$number" 2>&1 || status=$?
+    VM_CPUS=$cpus "$here/run.sh" --name "$number" --suite "$suite" --install "$install" $scenarios >"$work/$number" 2>&1 || status=$?
     echo "$((SECONDS - started)) $status" >"$work/$number.end"
 }
 

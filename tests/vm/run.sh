@@ -12,6 +12,7 @@
 # VM_TIMEOUT   seconds for all of it, 900 when not set
 # VM_ACCEL     what QEMU runs on, `tcg,thread=multi` when not set: there are machines whose /dev/kvm can be
 #              opened and yet boots nothing, so `kvm` has to be said
+# VM_CPUS      processors of the machine, 2 when not set
 # FIDOKEY_KEY  the emulated key's program, built when not set
 set -euo pipefail
 
@@ -68,7 +69,7 @@ started=$SECONDS
 set +e
 # In the process group of whoever started this, so that it ends with it.
 timeout --foreground --kill-after=10 "$limit" qemu-system-x86_64 \
-    -M q35 -cpu max -accel "${VM_ACCEL:-tcg,thread=multi}" -smp 2 -m 1024 \
+    -M q35 -cpu max -accel "${VM_ACCEL:-tcg,thread=multi}" -smp "${VM_CPUS:-2}" -m 1024 \
     -nodefaults -no-user-config -display none -no-reboot -serial stdio \
     -kernel "$image/vmlinuz" -initrd "$image/initramfs.img" \
     -append "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off random.trust_cpu=on" \
