@@ -70,7 +70,7 @@ show() {
 running=0
 for number in "${!machines[@]}"; do
     if [ "$running" -ge "$jobs" ]; then
-        wait -n
+        wait -n || true
         running=$((running - 1))
         show
     fi
@@ -78,7 +78,7 @@ for number in "${!machines[@]}"; do
     running=$((running + 1))
 done
 while [ "$running" -gt 0 ]; do
-    wait -n
+    wait -n || true
     running=$((running - 1))
     show
 done
