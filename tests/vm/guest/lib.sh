@@ -70,6 +70,9 @@ as() {
     timeout 60 setpriv --reuid="$1" --regid="$1" --init-groups env HOME="/home/$1" "${@:2}"
 }
 
+# What is typed may come too late for whoever would have read it. Not ignored: children would inherit that.
+trap : PIPE
+
 # Runs a command line as a user on a terminal of its own. Each pair of further arguments is a text to wait
 # for and what to do when it is there; what that prints is typed:
 # type_at alice 'sudo id' 'password for alice: ' 'echo secret'
