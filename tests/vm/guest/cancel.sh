@@ -111,7 +111,7 @@ given_a_request_to_end_then_sudo_ends_at_once() {
 given_a_terminal_that_goes_away_then_sudo_ends_and_the_key_is_free() {
     local until
     plug es256 never
-    as alice "$sudo" -k
+    forget_passwords
     type_at alice "$sudo id" "$asks" 'echo secret' "$cue" "$blinking; kill -KILL \$(pidof script)" 2>/dev/null
     until=$((SECONDS + 5))
     while pidof "$sudo" >/dev/null && [ "$SECONDS" -lt "$until" ]; do sleep 0.1; done
@@ -123,7 +123,7 @@ given_a_terminal_that_goes_away_then_sudo_ends_and_the_key_is_free() {
 # BAR Q3: a stopped sudo goes on where it was.
 given_ctrl_z_and_fg_then_the_wait_goes_on() {
     plug es256 never
-    as alice "$sudo" -k
+    forget_passwords
     type_at alice "env PS1='here> ' bash --norc -i" 'here> ' 'echo "$sudo id"' "$asks" 'echo secret' \
         "$cue" "$blinking; sleep 0.5; printf '\x1a'" 'Stopped' 'sleep 1; echo fg; sleep 1; key es256 touch at-once' \
         'uid=0(root)' 'echo exit'
@@ -134,7 +134,7 @@ given_ctrl_z_and_fg_then_the_wait_goes_on() {
 # BAR Q1, Q3: and Ctrl-C still ends it then.
 given_ctrl_z_fg_and_ctrl_c_then_sudo_ends() {
     plug es256 never
-    as alice "$sudo" -k
+    forget_passwords
     type_at alice "env PS1='here> ' bash --norc -i" 'here> ' 'echo "$sudo id"' "$asks" 'echo secret' \
         "$cue" "$blinking; sleep 0.5; printf '\x1a'" 'Stopped' 'sleep 1; echo fg; sleep 1; printf "\x03"
             expect_logged 1 reason=interrupted; sleep 1; echo "echo status: \$?; exit"'
@@ -149,7 +149,7 @@ given_ctrl_z_fg_and_ctrl_c_then_sudo_ends() {
 given_a_wait_in_vain_then_sudos_other_tries_answer_at_once() {
     # One wait and its host, even on a busy machine, is less than two waits more.
     sed -i 's/= "25s"/= "5s"/' /etc/fidokey/config.toml
-    as alice "$sudo" -k
+    forget_passwords
     run as alice bash -c "printf 'secret\nsecret\nsecret\n' | $sudo -S id"
     expect_failure
     expect_count 1 'Insert your security key.'
@@ -159,7 +159,7 @@ given_a_wait_in_vain_then_sudos_other_tries_answer_at_once() {
     expect_logged 3 'code=7 reason=no_key user=alice'
     # The key instead of the password: after a wrong one, the next is asked for at once.
     cp /run/sudo.alternative /etc/pam.d/sudo
-    as alice "$sudo" -k
+    forget_passwords
     run as alice bash -c "printf 'wrong\nwrong\nsecret\n' | $sudo -S id"
     expect_root
     expect_count 1 'Insert your security key.'

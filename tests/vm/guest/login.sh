@@ -58,7 +58,7 @@ given_a_slow_finger_then_sudo_works() {
 
 given_a_password_on_a_pipe_then_sudo_works() {
     plug blue
-    as alice sudo -k
+    forget_passwords
     run as alice bash -c 'echo secret | sudo -S id'
     expect_root
     expect_two_commands
@@ -66,7 +66,7 @@ given_a_password_on_a_pipe_then_sudo_works() {
 
 given_a_wrong_password_then_the_key_is_not_asked() {
     plug blue
-    as alice sudo -k
+    forget_passwords
     run as alice bash -c 'echo wrong | sudo -S id'
     expect_denied
     run key blue transcript

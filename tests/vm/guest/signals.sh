@@ -37,7 +37,7 @@ trap 'sed -i "s/passwd_tries=3/passwd_tries=1/" /etc/sudoers.d/rig
 # milliseconds since then: answered, when our line was in the log, which is the last the module does before it gives
 # the signals back and returns; and took, when the line had ended or went on to what follows.
 typed_once() {
-    as alice "$sudo" -k
+    forget_passwords
     rm -f /tmp/modes-before /tmp/modes-after
     since=0 ended=0
     type_at "$1" "trap : INT QUIT; stty -a >/tmp/modes-before; $2; echo \"status: \$?\"
