@@ -20,10 +20,10 @@ jobs=${VM_JOBS:-$(nproc)}
 # takes a quarter less of ours than two and is as fast, with another machine beside it; two are for logins that are to
 # happen at the same time.
 machines=(
-    'sid      1 cancel:sudo-rs cancel race:sudo-rs'
-    'bookworm 1 cancel cancel-hosts login'
-    'sid      1 policy hosts race cancel-hosts'
-    'bookworm 1 policy files hosts peers'
+    'sid      1 cancel:sudo-rs cancel'
+    'bookworm 1 cancel cancel-hosts hosts'
+    'sid      1 policy hosts race race:sudo-rs cancel-hosts'
+    'bookworm 1 login policy files peers'
     'bookworm 2 state race generations'
 )
 

@@ -55,12 +55,12 @@ typed_once() {
 # typed_by USER LINE [TEXT ACTION]...: the same, until both were in time, three times at the most: what is to be
 # known is how long we need, and not how busy an emulated machine is.
 typed_by() {
-    local attempt
+    local attempt name
     for attempt in 1 2 3; do
         if [ "$attempt" != 1 ]; then
             # What the attempt before has left.
             log_from_here
-            [ -z "${plugged[es256]-}" ] || key es256 transcript >/dev/null
+            for name in "${!plugged[@]}"; do key "$name" transcript >/dev/null; done
         fi
         typed_once "$@"
         [ "$since" = 0 ] || [ "$answered" -ge "$at_once" ] || [ "$took" -ge "$soon" ] || break
