@@ -186,6 +186,8 @@ given_a_touch_that_races_ctrl_c_then_it_is_root_or_the_end_and_the_terminal_is_k
         typed_once alice "$sudo id" "$cue" \
             "$blinking; sleep $(printf '0.%03d' $pause); since=\${EPOCHREALTIME/./}; printf '\\x03'"
         expect_logged 1 ''
+        # The log that is shown in the end is the last round's.
+        [ "$(logged '' | wc -l)" = 1 ] || complain "round $round: $output$(logged '')"
         if [ -n "$(logged result=granted)" ]; then
             granted=$((granted + 1)) pause=$((pause > step ? pause - step : 0))
             # Between the typing and the terminal, and between the line and its reader, there are programs of the test.
