@@ -22,9 +22,9 @@ jobs=${VM_JOBS:-$(nproc)}
 machines=(
     'sid      1 cancel:sudo-rs cancel'
     'bookworm 1 cancel cancel-hosts hosts'
-    'sid      1 policy hosts race race:sudo-rs cancel-hosts'
+    'sid      1 hosts race race:sudo-rs cancel-hosts pin:sudo-rs'
     'bookworm 1 login policy files peers'
-    'bookworm 2 state race generations'
+    'bookworm 2 state race generations pin'
 )
 
 # Once, and not by each.

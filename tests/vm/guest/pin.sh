@@ -3,7 +3,7 @@
 # A key's count of wrong PINs is its own and stays: each scenario leaves it as it was, or takes a key for itself.
 
 . /payload/guest/product.sh
-rm -f /etc/fidokey/users/*.toml
+rm -f /etc/fidokey/users/*.toml /var/keys/steel /var/keys/brass
 find /var/lib/fidokey -mindepth 1 -delete
 sed -i 's/nullok$/nullok nodelay/' /etc/pam.d/common-auth
 echo 'verification = "required"' >>/etc/fidokey/config.toml
