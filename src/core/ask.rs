@@ -169,7 +169,12 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
                 self.idle()?;
                 until = self.insert_until;
             }
-            let until = self.look_at.map_or(until, |at| at.min(until));
+            let until = match self.look_at {
+                // Whether that key is still there comes first, also where the time for another one is over.
+                Some(at) if self.is_looking_for_lost() => at,
+                Some(at) => at.min(until),
+                None => until,
+            };
             match self.asking.bus.wait(until).map_err(Reason::Fault)? {
                 Happened::Hotplug => self.look_at = Some(now),
                 Happened::Progress => {}
@@ -269,14 +274,18 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
         self.insert_until = self.insert_until.max(more).min(self.end);
     }
 
+    /// Nobody is being asked, and the look that is due shows whether a key that was lost is still there.
+    fn is_looking_for_lost(&self) -> bool {
+        self.race.is_over() && self.look_at.is_some() && !self.lost.is_empty()
+    }
+
     /// Nobody is being asked: is there anything to wait for?
     fn idle(&self) -> Result<(), Reason> {
         // A key that cannot be used is said so at once; another account's leaves time for the right one.
         if let Some(reason) = self.unusable() {
             return Err(reason);
         }
-        // Whether a key that was lost is still there, the look that is due shows.
-        if self.look_at.is_some() && !self.lost.is_empty() {
+        if self.is_looking_for_lost() {
             return Ok(());
         }
         if self.asked.is_empty() && !self.asking.bus.are_visible().map_err(Reason::Fault)? {

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use fidokey_core::credential::{Algorithm, Credential};
 use fidokey_core::enroll::EnrollError;
+use fidokey_core::login::login;
 use fidokey_core::ports::KeyId;
 use fidokey_tests::sim::device::Script;
 use fidokey_tests::sim::softkey::{Behaviour, Secret, soft_key};
 use fidokey_tests::sim::u2f_key::{U2fBehaviour, u2f_key};
-use fidokey_tests::sim::world::{enroll_for_alice, login_of_alice};
+use fidokey_tests::sim::world::{SECOND_FACTOR, enroll_for_alice, login_of_alice, world};
 use fidokey_tests::sim::{SimKeys, Step};
 
 const CUE: &str = "Touch your security key (sudo).";
@@ -256,4 +257,18 @@ fn given_a_key_that_cannot_be_read_from_then_it_is_given_up_soon() {
     let touch = Some(Duration::from_secs(5));
     keys.add(soft_key(std::slice::from_ref(&mine), Behaviour { touch, ..Behaviour::default() }).0);
     assert_eq!(login_of_alice(&[mine.credential()], &mut keys).0, 0);
+}
+
+/// No time for another key: one that is pulled out ends the login as soon as it is seen to be out.
+#[test]
+fn given_no_time_for_a_key_and_one_that_is_pulled_out_then_denied_at_once() {
+    let mine = Secret::new(1, 64);
+    let never = Behaviour { touch: None, ..Behaviour::default() };
+    let mut keys = SimKeys::with(soft_key(std::slice::from_ref(&mine), never).0);
+    keys.unplug_after(KeyId(0), Duration::from_secs(1));
+    let policy = format!("{SECOND_FACTOR}wait_for_key = \"0s\"\n");
+    let (mut machine, mut host) = world(&[mine.credential()], &policy);
+    assert_eq!(login(&mut machine, &mut host, &mut keys, &[]).number(), 7);
+    assert!(keys.elapsed() < Duration::from_millis(1500), "{:?}", keys.elapsed());
+    assert!(keys.waits < 50, "{} waits", keys.waits);
 }

@@ -1,6 +1,7 @@
 //! Every kind of key: with a reader of its own, with options that change what is possible, of every version.
 
 use super::*;
+use fidokey_tests::sim::device::{Message, Outbox};
 
 const BY_READER: [&str; 4] = ["INIT", "getInfo", "getAssertion?", "getAssertion"];
 
@@ -155,4 +156,24 @@ fn given_a_remote_login_that_is_to_be_verified_then_the_pin_is_asked_for() {
     desk.host.origin.rhost = "192.0.2.1".to_owned();
     assert_eq!(desk.login(&["1234"]), outcome(6, "remote"));
     assert_eq!((desk.host.asked.len(), desk.keys.trace.len()), (0, 0));
+}
+
+/// D26: a credential that is shown to nobody without verification (credProtect 3) is as another's key to a silent question.
+/// None is ever registered so; one that was made elsewhere is not a reason to ask for a PIN.
+#[test]
+fn given_a_credential_that_is_hidden_without_verification_then_no_pin_is_asked_for() {
+    let verifier = Verifier::with_pin("1234").shared();
+    let secret = Secret::new(1, 64);
+    let mut desk = Desk::new(&[secret.credential()], STRICT);
+    let hidden = |message: &Message, outbox: &mut Outbox| {
+        let asks = message.command == 0x10 && message.payload.first() == Some(&0x02);
+        if asks {
+            outbox.message(Duration::ZERO, message.channel, 0x10, &[0x2e]);
+        }
+        asks
+    };
+    let behaviour = Behaviour { instead: Rc::new(hidden), ..Behaviour::default() };
+    desk.plug_with(&[secret], &verifier, behaviour);
+    assert_eq!(desk.login(&["1234"]), outcome(7, "not_registered"));
+    assert_eq!((desk.host.asked.len(), verifier.borrow().tries), (0, 0));
 }
