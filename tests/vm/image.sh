@@ -4,7 +4,7 @@
 #
 #   tests/vm/image.sh [SUITE]
 #
-# SUITE is Debian's, `bookworm` when not said. The kernel is bookworm's whatever the root is: one kernel is
+# SUITE is Debian's, `bookworm` when not said; `sid-bench` is sid with the tools that count. The kernel is bookworm's whatever the root is: one kernel is
 # fetched, and what differs between two machines is what login loads.
 set -euo pipefail
 # The answer is the only thing on standard output.
@@ -13,7 +13,8 @@ exec 3>&1 >&2
 here=$(dirname "$(readlink -f "$0")")
 checkout=$(readlink -f "$here/../..")
 
-suite=${1:-bookworm}
+variant=${1:-bookworm}
+suite=${variant%-bench}
 kernel_suite=bookworm
 packages=sudo,login,passwd,libpam-modules,libpam-runtime,udev,kmod
 packages+=,openssh-server,openssh-client     # a host that sets PAM_RHOST
@@ -22,6 +23,8 @@ packages+=,pamtester                        # any PAM service, without a program
 packages+=,fido2-tools,libpam-u2f,pamu2fcfg # the peers: libfido2's tools and pam-u2f
 # The other sudo, where Debian has it as it is today.
 [ "$suite" != sid ] || packages+=,sudo-rs
+# What counts system calls and instructions; it would only make the others larger.
+[ "$variant" = "$suite" ] || packages+=,strace,valgrind
 # In this order, with what they need: what the initramfs must load to reach the root.
 boot_modules=(virtio_pci virtio_blk crc32c_generic ext4)
 # In the root, for udev and modprobe: the emulated key's side of the kernel.
@@ -40,7 +43,7 @@ PATH=$PATH:/sbin:/usr/sbin
 [ "$(id -u)" = 0 ] || die "must run as root (mmdebstrap and mke2fs keep the owners of files)"
 
 key=$(sha256sum "$(readlink -f "$0")" | cut -c 1-12)
-image=$checkout/.cache/vm/$key-$suite
+image=$checkout/.cache/vm/$key-$variant
 if [ -e "$image/complete" ]; then
     echo "$image" >&3
     exit 0
@@ -48,7 +51,7 @@ fi
 
 # Another run may be building it. Two suites are built at the same time.
 mkdir -p "$checkout/.cache/vm"
-exec 9>"$checkout/.cache/vm/lock-$suite"
+exec 9>"$checkout/.cache/vm/lock-$variant"
 flock 9
 if [ -e "$image/complete" ]; then
     echo "$image" >&3
@@ -57,7 +60,7 @@ fi
 
 started=$SECONDS
 # Images of other versions of this script; those of other suites stay.
-find "$checkout/.cache/vm" -mindepth 1 -maxdepth 1 -type d -regex ".*/[0-9a-f]+-$suite" -exec rm -rf {} +
+find "$checkout/.cache/vm" -mindepth 1 -maxdepth 1 -type d -regex ".*/[0-9a-f]+-$variant" -exec rm -rf {} +
 mkdir -p "$image"
 work=$(mktemp -d "$checkout/.cache/vm/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -94,7 +97,7 @@ hooks=()
 # without an initramfs of its own is only trouble.
 export KERNEL_DIRECTORY=$work
 # shellcheck disable=SC2016 # expanded in the hook
-[ "$suite" != "$kernel_suite" ] || hooks=(--customize-hook='export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
+[ "$variant" != "$kernel_suite" ] || hooks=(--customize-hook='export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
     cd "$KERNEL_DIRECTORY"
     apt-get download -q -o APT::Sandbox::User=root "$(apt-cache depends --important linux-image-amd64 |
         sed -n "s/^ *Depends: \(linux-image-[0-9].*-amd64\)\$/\1/p" | head -n 1)"')
@@ -161,7 +164,7 @@ INIT
     echo "$version" >"$image/kernel-version"
 }
 
-if [ "$suite" = "$kernel_suite" ]; then
+if [ "$variant" = "$kernel_suite" ]; then
     echo "image.sh: unpacking the kernel"
     unpack_kernel
 else
@@ -179,5 +182,5 @@ rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
 kilobytes=$(du -sk "$root" | cut -f 1)
 mke2fs -q -t ext4 -d "$root" -L root "$image/root.img" $((kilobytes * 5 / 4 + 131072))k >/dev/null
 touch "$image/complete"
-echo "image.sh: built $suite in $((SECONDS - started)) s (Linux $version)"
+echo "image.sh: built $variant in $((SECONDS - started)) s (Linux $version)"
 echo "$image" >&3
