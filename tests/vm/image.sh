@@ -4,7 +4,7 @@
 #
 #   tests/vm/image.sh [SUITE]
 #
-# SUITE is Debian's, `bookworm` when not said; `sid-bench` is sid with the tools that count. The kernel is bookworm's whatever the root is: one kernel is
+# SUITE is Debian's, `bookworm` when not said; `sid-bench` is sid with what counts instructions. The kernel is bookworm's whatever the root is: one kernel is
 # fetched, and what differs between two machines is what login loads.
 set -euo pipefail
 # The answer is the only thing on standard output.
@@ -23,8 +23,8 @@ packages+=,pamtester                        # any PAM service, without a program
 packages+=,fido2-tools,libpam-u2f,pamu2fcfg # the peers: libfido2's tools and pam-u2f
 # The other sudo, where Debian has it as it is today.
 [ "$suite" != sid ] || packages+=,sudo-rs
-# What counts system calls and instructions; it would only make the others larger.
-[ "$variant" = "$suite" ] || packages+=,strace,valgrind
+# It would only make the others larger.
+[ "$variant" = "$suite" ] || packages+=,valgrind
 # In this order, with what they need: what the initramfs must load to reach the root.
 boot_modules=(virtio_pci virtio_blk crc32c_generic ext4)
 # In the root, for udev and modprobe: the emulated key's side of the kernel.

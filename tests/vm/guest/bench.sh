@@ -1,72 +1,248 @@
 # shellcheck shell=bash disable=SC2034,SC2154
+# What a login costs with fidokey and with pam-u2f at the same emulated keys, measured and printed for the table in
+# docs/BENCHMARKS.md: lines of `bench`, the row, the column, what is ours, and pam-u2f's, with tabs between. Counts are
+# asserted; times never.
+
 . /payload/guest/both.sh
-given_setup_then_ok() {
-    dpkg-query -W libpam-u2f libfido2-1 libpam0g valgrind strace pamtester
-    local i t=$EPOCHREALTIME
-    plug filler
-    for i in 1 2 3 4 5 6 7; do another_credential filler "$both/fillers"; done
-    pull filler
-    echo "fillers $t $EPOCHREALTIME"
-    make_credential own 2 "$both/own"
-    wc "$both/own" "$both/fillers"
-    credentials "$both/own"
-    run fidokey list --user alice
-    expect_status 0
-    echo "$output"
-    plug own
-    for m in ours theirs; do
-    key own transcript >/dev/null
-    granted $m authenticate; echo "$output"; key own transcript
-    t=$EPOCHREALTIME; granted $m authenticate; echo "$m $t $EPOCHREALTIME"; 
-    calls $m authenticate
-    calls $m authenticate
-    echo "strace $EPOCHREALTIME"
-    cat "$both/calls" | cut -c 1-150
+
+# What counts varies with the time of day at most where something is waited for: the least of so many runs.
+runs=3
+# Logins of either module for the times, by four.
+rounds=4
+
+own=$(make_credential own 2)
+old=$(make_credential old 1)
+
+# among LINE N [LENGTH]: alice has N credentials, the last one of which is that.
+among() {
+    { foreign "$(($2 - 1))" "${3-}" <<<"$1"; printf '%s\n' "$1"; } | credentials "$protocol"
+}
+protocol=fido2
+
+cat >"$both/memory" <<'SH'
+#!/bin/sh
+cat /proc/$PPID/smaps_rollup >/run/both/rollup
+SH
+chmod 755 "$both/memory"
+
+# say ROW COLUMN OURS THEIRS
+say() {
+    printf 'bench\t%s\t%s\t%s\t%s\n' "$@"
+}
+
+say_versions() {
+    say - kernel "$(uname -r)" -
+    local package
+    for package in libpam0g libpam-u2f libfido2-1 valgrind; do
+        say - "$package" "$(dpkg-query --show --showformat='${Version}' "$package")" -
     done
-    granted neither authenticate
-    calls neither authenticate
-    calls neither authenticate authenticate
-    for m in neither ours theirs; do
-    t=$EPOCHREALTIME
-    through=(valgrind --tool=callgrind --callgrind-out-file=/dev/null)
-    granted $m authenticate; echo "$output";  echo "$m $t $EPOCHREALTIME"
+}
+say_versions
+
+least() {
+    printf '%s\n' "$@" | sort -n | head -n 1
+}
+
+# The counts of one module, from the least of the runs: the variables `<module>_<column>`.
+count() {
+    local module=$1 run columns all last out into first warm neither neither_warm
+    shift
+    for run in $(seq "$runs"); do
+        heard "$@" >"$both/discarded"
+        granted "$module" authenticate
+        heard "$@"
+    done >"$both/columns"
+    # Whole runs: a keepalive more or less is a report.
+    read -r all last out into < <(sort -n -k 1 -k 3 -k 4 "$both/columns" | head -n 1)
+    printf -v "${module}_commands" %s "$all"
+    printf -v "${module}_last" %s "$last"
+    printf -v "${module}_out" %s "$out"
+    printf -v "${module}_in" %s "$into"
+    [ "$(sort -u "$both/columns" | wc -l)" = 1 ] || echo "# $row, $module: the wire varies: $(sort -u "$both/columns" | tr '\n' ';')"
+    first=() warm=()
+    for run in $(seq "$runs"); do
+        calls "$module" authenticate
+        first+=("$calls")
+        printf -v "${module}_opens" %s "$opens"
+        calls "$module" authenticate authenticate
+        warm+=("$calls")
     done
+    [ "$(printf '%s\n' "${first[@]}" | sort -u | wc -l)" = 1 ] || echo "# $row, $module: the system calls vary: ${first[*]}"
+    first=$(least "${first[@]}") warm=$(least "${warm[@]}")
+    printf -v "${module}_calls" %s $((first - without))
+    printf -v "${module}_warm" %s $((warm - first - (without_twice - without)))
+}
+
+calls neither authenticate
+without=$calls
+calls neither authenticate authenticate
+without_twice=$calls
+
+# instructions MODULE: sets `first` and `second`: of the whole program but its second authenticate, and of that.
+instructions() {
+    rm -f "$both"/callgrind*
+    through=(valgrind -q --tool=callgrind "--callgrind-out-file=$both/callgrind"
+        --dump-before=pam_authenticate --dump-after=pam_authenticate)
+    granted "$1" authenticate authenticate
     through=()
-    printf '#!/bin/sh\ngrep -E "VmHWM|Rss|Vm" /proc/$PPID/status; cat /proc/$PPID/smaps_rollup\n' >/run/both/memory; chmod 755 /run/both/memory
-    sed -i s,quiet,stdout, /etc/pam.d/rig-*-memory
-    for m in neither ours theirs; do
-    granted $m-memory authenticate acct_mgmt; echo "$output"
-    done
+    # One part up to the first, the first, one between, the second, the rest.
+    local parts
+    parts=$(awk -F ': ' '$1 == "part" { part = $2 } $1 == "summary" || $1 == "totals" { of[part] = $2 }
+        END { for (part in of) print part, of[part] }' "$both"/callgrind* | sort -n)
+    read -r first second < <(awk '{ part++; if (part == 4) second = $2; else first += $2 }
+        END { if (part == 5) print first, second }' <<<"$parts")
+    [ -n "$first" ] || complain "callgrind's parts: $parts"
 }
-given_pin_then_ok() {
-    plug own
-    key own pin 1234
-    typed=$'1234\n'
+
+resident() {
+    granted "$1-memory" authenticate acct_mgmt
+    read -r anonymous rss < <(awk '$1 == "Anonymous:" { anonymous = $2 } $1 == "Rss:" { rss = $2 }
+        END { print anonymous, rss }' "$both/rollup")
+}
+
+timed() {
+    local started=${EPOCHREALTIME/./}
+    pamtester "rig-$1" alice authenticate <"$both/typed" >"$both/out" 2>&1 || complain "pamtester rig-$1: $(<"$both/out")"
+    echo $((${EPOCHREALTIME/./} - started)) >>"$both/times-$1"
+}
+
+median() {
+    sort -n "$1" | awk '{ all[NR] = $1 } END { print (all[int((NR + 1) / 2)] + all[int(NR / 2) + 1]) / 2 }'
+}
+
+# measure ROW KEY...: with those keys plugged in. The account's is the last one.
+measure() {
+    local row=$1 column round started=$SECONDS
+    shift
+    count ours "$@"
+    count theirs "$@"
+    for column in commands last out in opens calls warm; do
+        local ours=ours_$column theirs=theirs_$column
+        say "$row" "$column" "${!ours}" "${!theirs}"
+    done
+    [ "$ours_calls" -lt "$theirs_calls" ] || complain "system calls: $ours_calls, pam-u2f's $theirs_calls"
+    [ "$ours_commands" -le "$theirs_commands" ] || complain "commands: $ours_commands, pam-u2f's $theirs_commands"
+    rm -f "$both"/times-*
+    for round in $(seq "$rounds"); do
+        timed ours; timed theirs; timed theirs; timed ours
+    done
+    say "$row" wall "$(perl -e 'printf "%.2f", $ARGV[0] / $ARGV[1]' "$(median "$both/times-ours")" "$(median "$both/times-theirs")")" -
+    echo "# $row: $((SECONDS - started)) s"
+}
+
+# Instructions and memory of that row, which take longer.
+dissect() {
+    local row=$1 column module started=$SECONDS first second anonymous rss
+    for module in neither ours theirs; do
+        instructions "$module"
+        printf -v "${module}_first" %s "$first"
+        printf -v "${module}_second" %s "$second"
+        resident "$module"
+        printf -v "${module}_anonymous" %s "$anonymous"
+        printf -v "${module}_rss" %s "$rss"
+    done
+    for column in first second anonymous rss; do
+        local ours=ours_$column theirs=theirs_$column neither=neither_$column
+        say "$row" "$column" $((${!ours} - ${!neither})) $((${!theirs} - ${!neither}))
+    done
+    [ "$ours_first" -lt "$theirs_first" ] || complain "instructions: $((ours_first - neither_first)), pam-u2f's $((theirs_first - neither_first))"
+    echo "# $row: $((SECONDS - started)) s"
+}
+
+given_1_credential_then_ours_costs_less() {
+    among "$own" 1
+    plug_fast own
+    measure 1 own
+    dissect 1
+}
+
+given_3_credentials_then_ours_costs_less() {
+    among "$own" 3
+    plug_fast own
+    measure 3 own
+}
+
+given_8_short_credentials_then_ours_costs_less() {
+    among "$own" 8 64
+    plug_fast own
+    measure 8-short own
+}
+
+given_8_credentials_then_ours_costs_less() {
+    among "$own" 8
+    plug_fast own
+    measure 8 own
+}
+
+given_64_short_credentials_then_ours_costs_less() {
+    among "$own" 64 64
+    plug_fast own
+    rounds=2
+    measure 64-short own
+    rounds=4
+}
+
+given_64_credentials_then_ours_costs_less() {
+    among "$own" 64
+    plug_fast own
+    rounds=2
+    measure 64 own
+    rounds=4
+    dissect 64
+}
+
+given_2_keys_then_ours_costs_less() {
+    among "$own" 1
+    plug_fast other-1
+    plug_fast own
+    measure keys-2 other-1 own
+}
+
+given_8_keys_then_ours_costs_less() {
+    local number others=()
+    among "$own" 1
+    for number in 1 2 3 4 5 6 7; do
+        plug_fast "other-$number"
+        others+=("other-$number")
+    done
+    plug_fast own
+    measure keys-8 "${others[@]}" own
+}
+
+given_1_credential_of_the_first_generation_then_ours_costs_less() {
+    protocol=u2f
+    among "$old" 1
+    plug_fast old at-once 1
+    measure u2f-1 old
+    dissect u2f-1
+    protocol=fido2
+}
+
+given_8_credentials_of_the_first_generation_then_ours_costs_less() {
+    protocol=u2f
+    among "$old" 8
+    plug_fast old at-once 1
+    measure u2f-8 old
+    protocol=fido2
+}
+
+with_pin() {
+    plug_fast own
+    key own pin 1234 >"$both/discarded"
     stacks verification=required pinverification=1
-    for m in ours theirs; do
-    key own transcript >/dev/null
-    granted $m authenticate; echo "$output"; key own transcript
-    done
+    # Once for each of two logins.
+    type_in $'1234\n1234\n'
 }
-given_u2f_then_ok() {
-    typed=
-    stacks
-    make_credential u2f 1 "$both/u2f"
-    export protocol=u2f
-    credentials "$both/u2f"
-    plug u2f at-once 1
-    for m in ours theirs; do
-    key u2f transcript >/dev/null
-    granted $m authenticate; echo "$output"; key u2f transcript
-    done
+
+given_1_credential_and_a_pin_then_ours_costs_less() {
+    with_pin
+    among "$own" 1
+    measure pin-1 own
+    dissect pin-1
 }
-given_8_then_ok() {
-    export protocol=fido2
-    credentials "$both/fillers" "$both/own"
-    plug own
-    typed=
-    for m in ours theirs; do
-    key own transcript >/dev/null
-    granted $m authenticate; echo "$output"; key own transcript
-    done
+
+given_8_credentials_and_a_pin_then_ours_costs_less() {
+    with_pin
+    among "$own" 8
+    measure pin-8 own
 }
