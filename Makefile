@@ -4,6 +4,7 @@
 #   make demo     a registration and logins in front of your eyes, in a virtual machine
 #   make test     all three rings of tests
 #   make second   ring 1 again, with another key than the usual one; takes libclang and some minutes
+#   make bench    what a login costs, beside pam-u2f, into docs/BENCHMARKS.md; takes a quarter of an hour
 #   make install  as root, after make; nobody's login is different yet
 
 CARGO   ?= cargo
@@ -22,7 +23,7 @@ MODULE  := target/release/libpam_fidokey.so
 COMMAND := target/release/fidokey
 STAGE   := target/stage
 
-.PHONY: all build setup demo test ring12 simulate vm second second-lint lint bar docs manuals install uninstall clean
+.PHONY: all build setup demo test ring12 simulate vm bench second second-lint lint bar docs manuals install uninstall clean
 
 all: build
 
@@ -65,6 +66,12 @@ ring12: build
 # Ring 3: Debian 12, then what differs in the Debian to come.
 vm: build stage
 	tests/vm/all.sh $(STAGE)
+
+# One machine with both modules; 1 where a count of ours is not below pam-u2f's. One processor: the keys, which must not
+# lose what is written to them, then go before who writes.
+bench: build stage
+	VM_CPUS=1 VM_TIMEOUT=3600 tests/vm/run.sh --name bench --suite sid-bench --install $(STAGE) bench
+	tests/bench/table.sh docs/BENCHMARKS.md <.cache/vm/last-bench.log
 
 # Another firmware as the key. A workspace of its own, which nothing of the above builds.
 second:

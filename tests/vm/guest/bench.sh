@@ -124,9 +124,13 @@ measure() {
     [ "$ours_commands" -le "$theirs_commands" ] || complain "commands: $ours_commands, pam-u2f's $theirs_commands"
     rm -f "$both"/times-*
     for round in $(seq "$rounds"); do
-        timed ours; timed theirs; timed theirs; timed ours
+        timed neither; timed ours; timed theirs; timed theirs; timed ours; timed neither
     done
-    say "$row" wall "$(perl -e 'printf "%.2f", $ARGV[0] / $ARGV[1]' "$(median "$both/times-ours")" "$(median "$both/times-theirs")")" -
+    local neither_time ours_time theirs_time
+    neither_time=$(median "$both/times-neither") ours_time=$(median "$both/times-ours") theirs_time=$(median "$both/times-theirs")
+    say "$row" wall "$(perl -e 'printf "%.2f", $ARGV[0] / $ARGV[1]' "$ours_time" "$theirs_time")" -
+    say "$row" added "$(perl -e 'printf "%.2f", ($ARGV[0] - $ARGV[2]) / ($ARGV[1] - $ARGV[2])' "$ours_time" "$theirs_time" "$neither_time")" -
+    echo "# $row: microseconds: neither $neither_time, ours $ours_time, pam-u2f $theirs_time"
     echo "# $row: $((SECONDS - started)) s"
 }
 
