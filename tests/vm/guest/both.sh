@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034,SC2154
+# shellcheck shell=bash disable=SC2016,SC2034,SC2119,SC2120,SC2154
 # fidokey and pam-u2f side by side, for the scenarios that count: the same account, the same credentials, the same
 # emulated keys. No scenarios.
 
@@ -145,6 +145,8 @@ heard() {
 tracing=/sys/kernel/tracing
 [ -e "$tracing/trace" ] || mount -t tracefs tracefs "$tracing"
 echo 0 >"$tracing/tracing_on"
+# Another scenario file may have been there before.
+echo 0 >"$tracing/events/enable"
 echo 'p:opened hidraw_open' >"$tracing/kprobe_events"
 echo 1 >"$tracing/events/raw_syscalls/sys_enter/enable"
 echo 1 >"$tracing/events/kprobes/opened/enable"
@@ -155,7 +157,6 @@ echo 8192 >"$tracing/buffer_size_kb"
 calls=0 opens=0
 calls() {
     echo >"$tracing/trace"
-    # shellcheck disable=SC2016 # expanded in there
     through=(bash -c 'echo $$ >'"$tracing"'/set_event_pid; echo 1 >'"$tracing"'/tracing_on; exec "$@"' -)
     granted "$@"
     through=()
