@@ -49,9 +49,16 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn value(character: u8) -> Option<u8> {
-    let index = ALPHABET.iter().position(|&known| known == character)?;
-    u8::try_from(index).ok()
+/// Where `character` stands in [`ALPHABET`]. By range and not by search: a record of 64 credentials has 30,000 of them.
+const fn value(character: u8) -> Option<u8> {
+    match character {
+        b'A'..=b'Z' => Some(character.wrapping_sub(b'A')),
+        b'a'..=b'z' => Some(character.wrapping_sub(b'a').wrapping_add(26)),
+        b'0'..=b'9' => Some(character.wrapping_sub(b'0').wrapping_add(52)),
+        b'-' => Some(62),
+        b'_' => Some(63),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +79,14 @@ mod tests {
         ] {
             assert_eq!(encode(bytes), text);
             assert_eq!(decode(text).as_deref(), Some(bytes));
+        }
+    }
+
+    #[test]
+    fn given_any_byte_then_it_is_a_character_of_the_alphabet_in_its_place_or_none() {
+        for byte in 0..=255 {
+            let place = ALPHABET.iter().position(|&known| known == byte);
+            assert_eq!(value(byte).map(usize::from), place, "{byte}");
         }
     }
 
