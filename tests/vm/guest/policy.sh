@@ -323,9 +323,13 @@ given_a_remote_session_then_nothing_is_asked_or_shown_but_the_refusal() {
     run pamtester -I rhost=10.0.0.1 rig-remote alice authenticate
     expect_refused
     expect_logged 1 'result=denied '
-    expect_count 1 'Security key login is not available. Ask your administrator.'
+    # The key has no PIN to be asked for. It was asked silently what it has.
+    expect_count 1 'A security key with a PIN is required.'
     # And what pamtester says to it.
     expect_holds test "$(grep -c . <<<"$output")" = 2
+    run key blue transcript
+    expect_count 0 touch
+    expect_count 0 'command clientPIN'
     ask alice -I rhost=10.0.0.1
     expect_count 1 'Security key login is not allowed from a remote session.'
     expect_holds test "$(grep -c . <<<"$output")" = 2
