@@ -2,7 +2,7 @@
 
 use fidokey_core::credential::RpId;
 use fidokey_core::ctap::client::KeyError;
-use fidokey_core::ctap::ctap2::{self, Status};
+use fidokey_core::ctap::ctap2::{self, Gesture, Status};
 use fidokey_second::SecondKey;
 
 use crate::scene::{enrolled, login_of_alice, others, plug, reason};
@@ -13,8 +13,10 @@ fn given_an_eleventh_entry_then_the_key_refuses_the_whole_without_a_touch() {
     for (count, status) in [(10, 0x2e), (11, 0x12)] {
         let credentials = others(count, 64);
         let ids: Vec<&[u8]> = credentials.iter().map(|c| c.id.as_bytes()).collect();
-        let request = ctap2::get_assertion(RpId::default().as_str(), &[0x5a; 32], &ids, true);
-        let refused = key.ask(async |client, until| client.touch(&request, until).await.unwrap_err());
+        let request =
+            ctap2::get_assertion(RpId::default().as_str(), &[0x5a; 32], &ids, Gesture::Touch);
+        let refused =
+            key.ask(async |client, until| client.touch(&request, until).await.unwrap_err());
         assert_eq!(refused, KeyError::Status(Status(status)));
     }
     assert_eq!(key.commands(), ["INIT", "getAssertion 2e", "touch", "INIT", "getAssertion 12"]);

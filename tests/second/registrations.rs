@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fidokey_core::credential::{Algorithm, Credential, KeyName, RpId, Verification};
 use fidokey_core::ctap::cbor::{self, Value};
-use fidokey_core::ctap::ctap2::{self, NewCredential};
+use fidokey_core::ctap::ctap2::{self, Gesture, NewCredential};
 use fidokey_core::enroll::EnrollError;
 use fidokey_core::registration;
 use fidokey_second::{Attestation, SecondKey};
@@ -21,7 +21,7 @@ fn given_the_key_then_it_says_what_the_core_counts_on() {
             && info.cred_protect
             && info.make_cred_uv_not_required
     );
-    assert!(!info.always_uv && !info.client_pin);
+    assert!(!info.always_uv && info.client_pin != Some(true));
     assert_eq!(info.max_credential_count, Some(10));
     assert_eq!((info.max_message_size, info.max_response_size), (3072, 3072));
 }
@@ -148,6 +148,7 @@ fn request(cred_protect: bool, exclude: &[&[u8]]) -> Vec<u8> {
         exclude_list: exclude,
         algorithms: &[Algorithm::Es256],
         cred_protect,
+        gesture: Gesture::Touch,
     })
 }
 

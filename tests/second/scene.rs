@@ -8,7 +8,9 @@ use fidokey_core::ctap::bus::Bus;
 use fidokey_core::ctap::client::Client;
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
 use fidokey_core::login::login;
-use fidokey_core::ports::{Account, Fault, Gone, Heard, KeyEvent, KeyId, Keys, Moment, OpenError, Report};
+use fidokey_core::ports::{
+    Account, Fault, Gone, Heard, KeyEvent, KeyId, Keys, Moment, OpenError, Report,
+};
 use fidokey_second::SecondKey;
 use fidokey_tests::key::{KeyHandle, What};
 use fidokey_tests::sim::softkey::Secret;
