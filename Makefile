@@ -4,7 +4,7 @@
 #   make demo     a registration and logins in front of your eyes, in a virtual machine
 #   make test     all three rings of tests
 #   make second   ring 1 again, with another key than the usual one; takes libclang and some minutes
-#   make bench    what a login costs, beside pam-u2f, into docs/BENCHMARKS.md; takes ten minutes
+#   make bench    what a login costs, beside pam-u2f, into docs/BENCHMARKS.md; takes a quarter of an hour
 #   make install  as root, after make; nobody's login is different yet
 
 CARGO   ?= cargo

@@ -6,7 +6,7 @@ use crate::ctap::bus::{Bus, Happened};
 use crate::ctap::client::Client;
 use crate::ctap::client_pin::Permission;
 use crate::enroll::EnrollError;
-use crate::pin_exchange;
+use crate::pin_exchange::{self, Terms};
 use crate::ports::{Host, KeyId, Keys, Machine};
 use crate::stage::Stage;
 use std::time::Duration;
@@ -65,11 +65,10 @@ async fn check<M: Machine, H: Host, K: Keys>(
         return Err(EnrollError::Unverifying);
     }
     let info = client.info(end).await?;
-    let protocol = pin_exchange::may_be_asked(&mut client, &info, 0, end).await?;
-    let left = client.pin_retries(protocol, end).await?.left;
+    let (protocol, left) = pin_exchange::may_be_asked(&mut client, &info, 0, end).await?;
     let introduction = format!("Enter the PIN of the key. Tries left: {left}.");
-    let with = (protocol, 0);
-    let pin = pin_exchange::typed(stage, &mut client, &introduction, with, end).await?;
+    let terms = Terms { protocol, guard: 0, slept: stage.asleep(bus.now()?)? };
+    let pin = pin_exchange::typed(stage, &mut client, &introduction, terms, end).await?;
     let rp_id = RpId::default();
     let scope = (protocol, Permission::GetAssertion, rp_id.as_str());
     let end = bus.now()?.after(patience);

@@ -72,13 +72,13 @@ impl From<KeyError> for NoToken {
 }
 
 /// Whether the PIN of a key that says `info` of itself may be asked for: it has one that is good for this, and more
-/// than `guard` tries are left. The protocol to use.
+/// than `guard` tries are left. The protocol to use, and how many tries those are.
 pub(crate) async fn may_be_asked<K: Keys>(
     client: &mut Client<'_, '_, K>,
     info: &Info,
     guard: u8,
     until: Moment,
-) -> Result<PinProtocol, NoToken> {
+) -> Result<(PinProtocol, u8), NoToken> {
     match info.client_pin {
         None => return Err(NoToken::Unavailable),
         Some(false) => return Err(NoToken::NotSet),
@@ -91,24 +91,34 @@ pub(crate) async fn may_be_asked<K: Keys>(
         return Err(NoToken::ChangeRequired);
     }
     let protocol = info.pin_protocol.ok_or(NoToken::Unavailable)?;
-    tries_left(client, protocol, guard, until).await?;
-    Ok(protocol)
+    Ok((protocol, tries_left(client, protocol, guard, until).await?))
 }
 
-/// Whether more than `guard` tries are left.
+/// How many tries are left, where they are more than `guard`.
 async fn tries_left<K: Keys>(
     client: &mut Client<'_, '_, K>,
     protocol: PinProtocol,
     guard: u8,
     until: Moment,
-) -> Result<(), NoToken> {
+) -> Result<u8, NoToken> {
     let retries = client.pin_retries(protocol, until).await?;
     match retries.left {
         0 => Err(NoToken::Blocked),
         _ if retries.power_cycle => Err(NoToken::Replug),
         left if left <= guard => Err(NoToken::Guarded(left)),
-        _ => Ok(()),
+        left => Ok(left),
     }
+}
+
+/// On what terms a PIN is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms {
+    /// The protocol to use.
+    pub(crate) protocol: PinProtocol,
+    /// With so many tries left, or fewer, it is not.
+    pub(crate) guard: u8,
+    /// How long the machine had slept before the key proved itself.
+    pub(crate) slept: Duration,
 }
 
 /// Asks for the PIN, with `introduction` as the line before. The key is not locked meanwhile. Where others have used it,
@@ -117,11 +127,10 @@ pub(crate) async fn typed<M: Machine, H: Host, K: Keys>(
     stage: &Stage<'_, M, H>,
     client: &mut Client<'_, '_, K>,
     introduction: &str,
-    (protocol, guard): (PinProtocol, u8),
+    Terms { protocol, guard, slept }: Terms,
     end: Moment,
 ) -> Result<PinHash, NoToken> {
     client.is_there().await?;
-    let asleep_before = stage.asleep(client.now()?)?;
     client.release()?;
     let start = client.now()?;
     let mut pin = Err(NoPin::Declined);
@@ -142,7 +151,7 @@ pub(crate) async fn typed<M: Machine, H: Host, K: Keys>(
     let heard = client.retake(end).await?;
     // The machine has slept. A key that took the other's place meanwhile may be behind the same descriptor; whichever is
     // there has to prove itself anew.
-    if stage.asleep(client.now()?)?.saturating_sub(asleep_before) >= SLEPT {
+    if stage.asleep(client.now()?)?.saturating_sub(slept) >= SLEPT {
         return Err(NoToken::Key(KeyError::Call(CallError::Gone)));
     }
     if heard == Heard::Others {

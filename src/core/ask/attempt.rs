@@ -168,6 +168,8 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
             });
         let info = if informed { Some(self.client.info(self.end).await?) } else { None };
         let limits = info.as_ref().map_or(Limits::UNASKED, Limits::of);
+        // Before the key proves itself, since what it proves does not outlast a sleep.
+        let slept = self.stage.asleep(self.client.now()?)?;
         for group in groups {
             let (stage, who) = (self.stage, &self.question.who);
             let mut fresh = || stage.challenge(group.rp_id, who);
@@ -185,7 +187,7 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
                 Some(info) => info,
                 None => self.client.info(self.end).await?,
             };
-            return self.touch_with_verification(&info, &found).await;
+            return self.touch_with_verification(&info, &found, slept).await;
         }
         Err(Miss::Foreign)
     }

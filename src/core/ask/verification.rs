@@ -1,12 +1,14 @@
 //! Verification by a key that has been found to be the account's: its own, a fingerprint for example, then its PIN.
 
+use std::time::Duration;
+
 use super::Answered;
 use super::attempt::{Attempted, How, Miss, Talk};
 use crate::ctap::client::{Found, KeyError};
 use crate::ctap::client_pin::Permission;
 use crate::ctap::ctap2::Info;
 use crate::ctap::pin_protocol::PinProtocol;
-use crate::pin_exchange::{self, NoToken};
+use crate::pin_exchange::{self, NoToken, Terms};
 use crate::ports::{Host, Keys, Machine};
 use crate::stage::NotShown;
 use crate::verdict::Reason;
@@ -32,11 +34,13 @@ impl From<NoToken> for Miss {
 }
 
 impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
-    /// A touch with verification, by a key that says that it holds `found` and `info` of itself.
+    /// A touch with verification, by a key that says that it holds `found` and `info` of itself. The machine had slept for
+    /// `slept` when the key said so.
     pub(super) async fn touch_with_verification(
         &mut self,
         info: &Info,
         found: &Found<'_>,
+        slept: Duration,
     ) -> Result<Answered, Miss> {
         if info.built_in_uv == Some(true) {
             let credential = found.credential;
@@ -49,7 +53,7 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
                 return Err(Miss::Unusable(Reason::VerificationFailed));
             }
         }
-        self.touch_with_pin(info, found).await
+        self.touch_with_pin(info, found, slept).await
     }
 
     /// The key did not recognise whoever touched it.
@@ -72,7 +76,12 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
     }
 
     /// The PIN goes to nobody who has not just shown to be a key of this account.
-    async fn touch_with_pin(&mut self, info: &Info, found: &Found<'_>) -> Result<Answered, Miss> {
+    async fn touch_with_pin(
+        &mut self,
+        info: &Info,
+        found: &Found<'_>,
+        slept: Duration,
+    ) -> Result<Answered, Miss> {
         let credential = found.credential;
         found.prove().map_err(|rejected| Miss::Unusable(Reason::Rejected(rejected)))?;
         // It was pulled out in the midst of its one try.
@@ -81,13 +90,13 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
         }
         let guard = self.question.pin_guard;
         let asked = pin_exchange::may_be_asked(&mut self.client, info, guard, self.end).await;
-        let protocol = self.tell_of_guard(found, asked)?;
+        let (protocol, _) = self.tell_of_guard(found, asked)?;
         self.take_floor().await?;
         let introduction = format!("Enter the PIN of \"{}\".", credential.name);
         let before = self.stage.answering();
-        let with = (protocol, guard);
+        let terms = Terms { protocol, guard, slept };
         let typed =
-            pin_exchange::typed(self.stage, &mut self.client, &introduction, with, self.end).await;
+            pin_exchange::typed(self.stage, &mut self.client, &introduction, terms, self.end).await;
         self.end = self.end.after(self.stage.answering().saturating_sub(before));
         let pin = self.tell_of_guard(found, typed)?;
         self.stage.spend_try();

@@ -8,7 +8,7 @@ use crate::ctap::client_pin::Permission;
 use crate::ctap::ctap2::{self, Authorization, Gesture, Info, NewCredential, Status};
 use crate::ctap::pin_protocol::{PinProtocol, Token};
 use crate::pin::PinHash;
-use crate::pin_exchange;
+use crate::pin_exchange::{self, Terms};
 use crate::ports::{Host, Keys, Machine, Moment};
 use crate::registration::{self, Unfit};
 
@@ -81,8 +81,9 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
             None => return Err(EnrollError::Unverifying),
         };
         let text = "Enter the PIN of the key.";
-        let with = (protocol, guard);
-        let pin = pin_exchange::typed(self.stage, &mut self.client, text, with, end).await?;
+        let slept = self.stage.asleep(self.client.now()?)?;
+        let terms = Terms { protocol, guard, slept };
+        let pin = pin_exchange::typed(self.stage, &mut self.client, text, terms, end).await?;
         Ok(By::Pin(protocol, pin))
     }
 

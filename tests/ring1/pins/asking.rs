@@ -251,3 +251,26 @@ fn given_the_key_has_forgotten_the_channel_then_another_one_is_opened() {
     );
     assert_eq!(opened.count(), 2);
 }
+
+/// P1: it slept while another key blinked, after this one had proven itself and before anybody was asked.
+#[test]
+fn given_the_machine_has_slept_before_the_question_then_the_key_proves_itself_again() {
+    let policy = "schema = 1\n[default]\nmode = \"second-factor\"\ntouch = \"2s\"\n";
+    let secrets = [1, 2].map(|number| Secret::new(number, 64));
+    let credentials = [required(secrets[0].credential()), secrets[1].credential()];
+    let verifier = Verifier::with_pin("1234").shared();
+    let mut desk = Desk::new(&credentials, policy);
+    let slept = Rc::clone(&desk.machine.slept);
+    let asleep = move |message: &Message, _: &mut Outbox| {
+        // Its touch has not come, and it is cancelled.
+        if message.command == 0x11 {
+            slept.set(seconds(3600));
+        }
+        false
+    };
+    let other = Behaviour { touch: None, instead: Rc::new(asleep), ..Behaviour::default() };
+    desk.plug_with(&secrets[1..], &Verifier::default().shared(), other);
+    desk.plug(&secrets[..1], &verifier);
+    assert_eq!(desk.login(&["1234", "1234"]), granted());
+    assert_eq!((desk.host.asked.len(), verifier.borrow().tries), (2, 1));
+}

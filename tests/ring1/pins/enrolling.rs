@@ -4,6 +4,7 @@ use super::*;
 use fidokey_core::credential::{AccountName, Algorithm, KeyName, RpId};
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
 use fidokey_core::ports::Account;
+use fidokey_tests::sim::Step;
 
 /// A registration at which these are typed, under a policy and with an option.
 fn register(
@@ -146,6 +147,13 @@ fn given_several_keys_then_the_touched_one_is_asked_for_its_pin() {
         let sent = desk.keys.commands_of(chosen);
         assert!(sent[2..5].contains(&by), "{sent:?}");
         // The other is free before anybody is asked.
+        let open_when_asked = desk.keys.trace.iter().try_fold(0, |open, step| match step {
+            Step::Open(_, Ok(())) => Ok(open + 1),
+            Step::Close(_) => Ok(open - 1),
+            Step::Release(_) => Err(open),
+            _ => Ok(open),
+        });
+        assert_eq!(open_when_asked, Err(1));
         assert_eq!(desk.host.asked, [("Security key PIN: ".to_owned(), 2)]);
     }
 }
@@ -177,8 +185,8 @@ fn given_a_reader_that_does_not_know_the_user_then_the_registration_asks_for_the
         let (_, other) = desk.plug_with(&[], &Verifier::default().shared(), untouched);
         register(&mut desk, (NONE, REQUIRED), &["1234"]).unwrap();
         assert_eq!(verifier.borrow().tries, 2, "{status:02x}");
-        // One that cannot verify anybody was never asked.
-        assert_eq!(other.borrow().touches, 0);
+        // One that cannot verify anybody was never asked for a touch.
+        assert_eq!(other.borrow().hashes.len(), 0);
     }
     let verifier =
         Verifier { options: vec![("uv", true)], readings: [0x27].into(), ..Verifier::default() };
