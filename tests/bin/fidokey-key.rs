@@ -1,7 +1,7 @@
 //! An emulated security key for the kernel that this runs on (`/dev/uhid`), and its remote control.
 //!
 //! ```text
-//! fidokey-key --store FILE [--touch POLICY] [--control SOCKET]
+//! fidokey-key --store FILE [--touch POLICY] [--control SOCKET] [--generation 1|2] [--interval MILLISECONDS]
 //! fidokey-key ctl SOCKET COMMAND…
 //! ```
 //!
@@ -23,6 +23,7 @@ type Fallible<T> = Result<T, Box<dyn Error>>;
 
 const USAGE: &str =
     "usage: fidokey-key --store FILE [--touch at-once|after:MS|never] [--control SOCKET] [--generation 1|2]
+                   [--interval MS]
        fidokey-key ctl SOCKET COMMAND...";
 
 fn main() -> ExitCode {
@@ -60,7 +61,10 @@ fn control(arguments: &[String]) -> Fallible<()> {
 fn serve(arguments: &[String]) -> Fallible<()> {
     let options = Options::parse(arguments)?;
     let listener = options.control.as_deref().map(listen).transpose()?;
-    let key = EmulatedKey::load(&options.store)?.touch(options.touch);
+    let mut key = EmulatedKey::load(&options.store)?.touch(options.touch);
+    if let Some(interval) = options.interval {
+        key = key.interval(interval);
+    }
     let mut server = Server {
         key: if options.generation == 1 { key.u2f_only() } else { key },
         touch: options.touch,
@@ -92,6 +96,7 @@ fn listen(socket: &Path) -> Fallible<UnixListener> {
 struct Options {
     generation: u8,
     control: Option<PathBuf>,
+    interval: Option<Duration>,
     store: PathBuf,
     touch: Touch,
 }
@@ -99,17 +104,21 @@ struct Options {
 impl Options {
     fn parse(arguments: &[String]) -> Fallible<Self> {
         let (mut control, mut store, mut touch) = (None, None, Touch::AtOnce);
+        let mut interval = None;
         let mut generation = 2;
         for pair in arguments.chunks(2) {
             match pair {
                 [option, value] if option == "--control" => control = Some(value.into()),
                 [option, value] if option == "--generation" => generation = value.parse()?,
+                [option, value] if option == "--interval" => {
+                    interval = Some(Duration::from_millis(value.parse()?));
+                }
                 [option, value] if option == "--store" => store = Some(value.into()),
                 [option, value] if option == "--touch" => touch = parse_touch(value)?,
                 _ => return Err(USAGE.into()),
             }
         }
-        Ok(Self { generation, control, store: store.ok_or(USAGE)?, touch })
+        Ok(Self { generation, control, interval, store: store.ok_or(USAGE)?, touch })
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod attestation;
 mod environment;
+mod interval;
 mod packet;
 mod pin;
 mod pty;
@@ -29,6 +30,7 @@ pub use transcript::{Command, Entry, What};
 pub use uhid::{REPORT_DESCRIPTOR, UhidEnd};
 pub use wire::{SLICE, SharedWire, Wire};
 
+use interval::PolledEnd;
 use store::Store;
 use transcript::Transcript;
 
@@ -51,6 +53,7 @@ pub struct EmulatedKey {
     touch: Touch,
     customization: CustomizationImpl,
     u2f_only: bool,
+    interval: Option<Duration>,
 }
 
 impl EmulatedKey {
@@ -99,6 +102,13 @@ impl EmulatedKey {
         self
     }
 
+    /// Makes the kernel's key as slow as one on USB, where each report waits for its tick of this interval.
+    #[must_use]
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = Some(interval);
+        self
+    }
+
     /// Plugs the key into this process. The descriptor is the client's end: a `SOCK_SEQPACKET` socket,
     /// one report per packet; it reads end-of-file once the key is unplugged.
     ///
@@ -116,7 +126,10 @@ impl EmulatedKey {
     pub fn plug_into_kernel(&self) -> io::Result<KeyHandle> {
         let end = UhidEnd::create()?;
         let unique = end.unique().to_owned();
-        let mut handle = self.plug_into(end)?;
+        let mut handle = match self.interval {
+            Some(interval) => self.plug_into(PolledEnd::new(end, interval))?,
+            None => self.plug_into(end)?,
+        };
         handle.hidraw = Some(uhid::await_hidraw(&unique, Duration::from_secs(20))?);
         Ok(handle)
     }
@@ -151,6 +164,7 @@ impl EmulatedKey {
                 ..DEFAULT_CUSTOMIZATION
             },
             u2f_only: false,
+            interval: None,
         }
     }
 }

@@ -5,6 +5,9 @@
 
 . /payload/guest/both.sh
 
+# Milliseconds between two polls of a key on USB: keys say from 1 to 5 (`bInterval` of their endpoints).
+interval=5
+
 # Counts are the same in every run, but for a keepalive where something takes long: the lesser of so many runs.
 runs=2
 # Logins of either module for the times, by four.

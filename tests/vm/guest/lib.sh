@@ -133,12 +133,14 @@ login_alice() {
 
 declare -A plugged=()
 
-# plug NAME [POLICY [GENERATION]]: the key of that name, always the same one, until `pull`.
+# plug NAME [POLICY [GENERATION]]: the key of that name, always the same one, until `pull`. Where `interval` is set, each
+# report to or from it waits for its tick of so many milliseconds, as on USB.
+interval=
 plug() {
     local name=$1 policy=${2:-at-once} generation=${3:-2} waited=0
     mkdir -p /var/keys
     fidokey-key --store "/var/keys/$name" --touch "$policy" --generation "$generation" --control "/run/key-$name" \
-        >"/run/key-$name.out" 2>&1 &
+        ${interval:+--interval "$interval"} >"/run/key-$name.out" 2>&1 &
     plugged[$name]=$!
     until grep -q '^plugged:' "/run/key-$name.out"; do
         waited=$((waited + 1))
