@@ -1,6 +1,7 @@
 #!/bin/sh
 # Lists every statement of tests/BAR.md with the tests that name its number, and counts them. It proves
-# nothing by itself: a number in a test that was never run is still a number.
+# nothing by itself: a number in a test that was never run is still a number. 1 where a statement has neither a test
+# nor a line in docs/bar.md that says where it is shown or why not, or has both.
 #
 # A test names a number in a comment above or within it, in its own name, or, outside Rust, anywhere in
 # its file. In src only what follows the first #[cfg(test)] counts, and the tests.rs files.
@@ -45,15 +46,22 @@ find src tests -type f ! -path '*/target/*' ! -path tests/BAR.md ! -path tests/b
 done | sort -u >"$found"
 
 awk -F '\t' '
-    FNR == NR { tests[$1] = tests[$1] "\n        " $2; next }
-    match($0, /^\| (INV-[0-9]+|[A-Z][0-9]+) \|/) {
-        number = substr($0, 3, RLENGTH - 4); statement = substr($0, RLENGTH + 2); sub(/ \|$/, "", statement)
+    FILENAME == ARGV[1] { tests[$1] = tests[$1] "\n        " $2; next }
+    !match($0, /^\| (INV-[0-9]+|[A-Z][0-9]+) \|/) { next }
+    { number = substr($0, 3, RLENGTH - 4); statement = substr($0, RLENGTH + 2); sub(/ \|$/, "", statement) }
+    FILENAME == ARGV[2] { elsewhere[number] = statement; next }
+    {
         known[number] = 1; total++
         if (number in tests) { proven++; print number "  " statement tests[number] }
-        else print number "  " statement "\n        no test yet"
+        else if (number in elsewhere) print number "  " statement "\n        docs/bar.md: " elsewhere[number]
+        else wrong("neither a test nor a line in docs/bar.md: " number "  " statement)
+        if (number in tests && number in elsewhere) wrong("a test, and a line in docs/bar.md: " number)
     }
+    function wrong(text) { print text; bad = 1 }
     END {
         for (number in tests) if (!(number in known)) print "not in tests/BAR.md: " number tests[number]
-        printf "%d of %d statements have a test\n", proven, total
+        for (number in elsewhere) if (!(number in known)) wrong("not in tests/BAR.md, but in docs/bar.md: " number)
+        printf "%d of %d statements have a test; docs/bar.md says where the others stand\n", proven, total
+        exit bad
     }
-' "$found" tests/BAR.md
+' "$found" docs/bar.md tests/BAR.md

@@ -15,6 +15,7 @@ packages=(
     mmdebstrap          # … its root file system
     e2fsprogs           # … its disks
     cpio busybox-static # … its initramfs
+    patchelf            # … the emulated key in it, with its own libraries
     kmod xz-utils       # … and the modules of its kernel
 )
 rust_floor=89 # 1.89, `rust-version` in Cargo.toml

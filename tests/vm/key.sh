@@ -1,11 +1,22 @@
 #!/bin/bash
-# Builds the emulated key's program for the virtual machine, and prints where it is.
+# Builds the emulated key's program for the virtual machine with the libraries that it needs, whatever the machine has
+# itself, and prints the directory that holds them: it stands at /payload/key there.
 set -euo pipefail
 
 checkout=$(readlink -f "$(dirname "$(readlink -f "$0")")/../..")
-target=x86_64-unknown-linux-gnu
 cd "$checkout"
-# Static, so that it runs in the guest whatever the C library of the machine that built it is.
-RUSTFLAGS='-C target-feature=+crt-static' CARGO_PROFILE_DEV_STRIP=true \
-    cargo build --quiet --locked -p fidokey-tests --bin fidokey-key --target "$target" --target-dir target/vm >&2
-echo "$checkout/target/vm/$target/debug/fidokey-key"
+# The one of the tests, if those were built.
+cargo build --quiet --locked -p fidokey-tests --bin fidokey-key >&2
+built=target/debug/fidokey-key
+key=$checkout/target/vm/key
+if [ ! "$key/complete" -nt "$built" ]; then
+    rm -rf "$key"
+    mkdir -p "$key"
+    # The loader and the libraries, by where this machine has them; the kernel's own has no file.
+    ldd "$built" | grep -o '/[^ ]*' | xargs -I '{}' cp -L '{}' "$key/"
+    strip -o "$key/fidokey-key" "$built"
+    patchelf --set-interpreter "/payload/key/$(basename "$(patchelf --print-interpreter "$built")")" \
+        --set-rpath /payload/key "$key/fidokey-key"
+    touch "$key/complete"
+fi
+echo "$key"

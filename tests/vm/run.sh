@@ -13,7 +13,7 @@
 # VM_ACCEL     what QEMU runs on, `tcg,thread=multi` when not set: there are machines whose /dev/kvm can be
 #              opened and yet boots nothing, so `kvm` has to be said
 # VM_CPUS      processors of the machine, 2 when not set
-# FIDOKEY_KEY  the emulated key's program, built when not set
+# FIDOKEY_KEY  what key.sh prints, built when not set
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
@@ -53,7 +53,7 @@ trap 'rm -rf "$work"' EXIT
 payload=$work/payload
 mkdir -m 755 "$payload" "$payload/root"
 cp -r "$here/guest" "$payload/guest"
-cp "$FIDOKEY_KEY" "$payload/fidokey-key"
+cp -r "$FIDOKEY_KEY" "$payload/key"
 cp "$(command -v busybox)" "$payload/busybox"
 printf '%s\n' "$@" >"$payload/scenarios"
 if [ -n "$install" ]; then

@@ -149,7 +149,7 @@ fn given_a_record_without_a_required_key_then_it_is_refused_and_never_the_weaker
     assert_eq!(read.credentials[0].counter, None);
 }
 
-// K3, C14, C15
+// K3, C14, C15; I10: a newer schema by its name, whatever else it has
 #[test]
 fn given_a_value_in_doubt_then_it_is_refused_at_its_place() {
     let text = record(2).to_toml();
