@@ -23,14 +23,22 @@ MODULE  := target/release/libpam_fidokey.so
 COMMAND := target/release/fidokey
 STAGE   := target/stage
 
-.PHONY: all build setup demo test ring12 simulate vm bench second second-lint lint bar docs manuals install uninstall clean
+.PHONY: all build reproducible setup demo test ring12 simulate vm bench second second-lint lint bar docs manuals sbom deny install uninstall clean
 
 all: build
 
+# Where the sources of others are is not in what is built: two builds are the same, byte by byte, wherever they were
+# made. What a packager has set otherwise stays.
+RELEASE_FLAGS := $(RUSTFLAGS) --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/crates
+
 # Each alone: built together, the features that one needs would be in the other.
 build:
-	$(CARGO) build --release --locked -p pam_fidokey
-	$(CARGO) build --release --locked -p fidokey
+	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) build --release --locked -p pam_fidokey
+	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) build --release --locked -p fidokey
+
+# The same again, elsewhere.
+reproducible: build
+	tests/reproducible.sh
 
 setup:
 	tests/setup.sh
@@ -57,7 +65,7 @@ test: setup
 ONCE := calls:: opens:: environment:: memory:: demo:: clocks:: plugged:: strings:: signals:: tries::
 
 ring12: build
-	$(CARGO) build --release --locked -p fidokey_virtual
+	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) build --release --locked -p fidokey_virtual
 	FIDOKEY_SO=$(CURDIR)/$(MODULE) FIDOKEY_VIRTUAL_SO=$(CURDIR)/target/release/libfidokey_virtual.so \
 		$(CARGO) test --locked --workspace
 	$(CARGO) test --locked -p fidokey-tests --test hostile -- --nocapture
@@ -103,6 +111,15 @@ bar:
 manuals:
 	$(CARGO) run --quiet --locked -p fidokey-tests --bin manuals packaging/man
 
+# What is compiled into what is installed.
+sbom:
+	$(CARGO) run --quiet --locked -p fidokey-tests --bin sbom packaging/sbom
+
+# Licences, sources, versions and known weaknesses of what is shipped. Takes some minutes the first time, and the network.
+deny:
+	@test -x .cache/tools/bin/cargo-deny || $(CARGO) install --quiet --locked --root .cache/tools cargo-deny@0.20.2
+	.cache/tools/bin/cargo-deny --locked check
+
 docs:
 	$(CARGO) doc --locked --no-deps -p fidokey-core -p fidokey-system
 
@@ -120,6 +137,7 @@ install:
 	install -m 644 packaging/man/fidokey.conf.5 $(DESTDIR)$(MANDIR)/man5/
 	install -m 644 packaging/man/pam_fidokey.8 $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 README.md DESIGN.md SECURITY.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE $(DESTDIR)$(DOCDIR)/
+	install -m 644 packaging/sbom/pam_fidokey.cdx.json packaging/sbom/fidokey.cdx.json $(DESTDIR)$(DOCDIR)/
 	install -m 644 pam.d/README pam.d/login pam.d/sshd pam.d/su pam.d/sudo $(DESTDIR)$(DOCDIR)/examples/
 
 # Refused while a stack names the module: a line whose module is gone denies everybody.

@@ -3,5 +3,6 @@
 pub mod key;
 pub mod log;
 pub mod manuals;
+pub mod sbom;
 pub mod sim;
 pub mod socket_keys;

@@ -18,6 +18,7 @@ mod requests;
 mod signals;
 mod simulation;
 mod statuses;
+mod supply;
 mod tries;
 mod vectors;
 mod verdicts;
