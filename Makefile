@@ -61,9 +61,11 @@ test: setup
 # Rings 1 and 2, with the module that is shipped and the virtual one built like it, and what hostile keys cost, as a
 # table. Then ring 2 with both modules as `cargo test` builds them, which have debug assertions (BAR X3), but for what
 # makes one system call after the other fail and what waits: that takes most of the time, and says the same of either.
-# An overflow, which is what they could differ by, is none that login could reach: see the lints in Cargo.toml.
+# An overflow, which is what they could differ by, is none that login could reach: see the lints in Cargo.toml. More at once
+# than there are processors: what they do is wait, most of the time.
 ONCE := calls:: opens:: environment:: memory:: demo:: clocks:: plugged:: strings:: signals:: tries::
 
+ring12: export RUST_TEST_THREADS := $(shell expr $$(nproc) \* 3)
 ring12: build
 	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) build --release --locked -p fidokey_virtual
 	FIDOKEY_SO=$(CURDIR)/$(MODULE) FIDOKEY_VIRTUAL_SO=$(CURDIR)/target/release/libfidokey_virtual.so \
