@@ -1,18 +1,18 @@
 #!/bin/bash
-# Ring 3: all of it, in several virtual machines of which as many run at once as there are processors. What a machine
+# Ring 3: all of it, in several virtual machines of which some run at once. What a machine
 # says is printed whole, in the order of the list below; exits with 0 when all machines have.
 #
 #   tests/vm/all.sh DIR
 #
 # DIR is as for run.sh.
 #
-# VM_JOBS   machines at once, as many as processors when not set
+# VM_JOBS   machines at once; when not set three for two processors, as each waits half of the time
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
 checkout=$(readlink -f "$here/../..")
 install=$1
-jobs=${VM_JOBS:-$(nproc)}
+jobs=${VM_JOBS:-$(($(nproc) * 3 / 2))}
 
 # The suite, the processors of the machine, and its scenarios: Debian 12, and what differs in the Debian to come (libpam
 # 1.7, sudo 1.9.17, sudo-rs, another login). A machine takes ten seconds to come up; the two suites come first, as each
