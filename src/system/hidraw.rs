@@ -3,7 +3,6 @@
 //! Which nodes are keys is read from sysfs: opening a node to find out would open keyboards too.
 
 use std::fs;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +17,7 @@ use nix::sys::stat::{fstat, major, minor};
 use crate::clock;
 use crate::descriptors::{fill, open_at};
 use crate::hotplug::Hotplug;
+use crate::listing::names;
 use crate::lock::{LockError, try_lock};
 use crate::open_keys::OpenKeys;
 use crate::report_descriptor::{DESCRIPTOR_MAX, is_fido};
@@ -183,15 +183,12 @@ fn instance(sys: &Path, node: &str) -> u64 {
 
 /// The nodes that sysfs lists, in the order of their numbers. None, where there is no sysfs.
 fn nodes(sys: &Path) -> Result<Vec<KeyId>, Fault> {
-    let fault =
-        |error: io::Error| Fault { call: "readdir", errno: error.raw_os_error().unwrap_or(0) };
-    let entries = match fs::read_dir(sys) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(fault)?,
+    let names = match names(sys) {
+        Err(Errno::ENOENT) => return Ok(Vec::new()),
+        other => other.map_err(|errno| Fault { call: "readdir", errno: errno as i32 })?,
     };
     let mut keys = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(fault)?.file_name();
+    for name in names {
         let number = name.to_str().and_then(|name| name.strip_prefix("hidraw"));
         let number: Option<u32> = number.and_then(|number| number.parse().ok());
         let Some(number) = number.map(u64::from) else { continue };

@@ -12,6 +12,7 @@ pub mod entry;
 pub mod files;
 pub mod hidraw;
 mod hotplug;
+mod listing;
 mod lock;
 pub mod machine;
 mod open_keys;
