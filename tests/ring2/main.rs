@@ -1,12 +1,12 @@
 //! Ring 2: real libpam, without privileges and without touching `/etc`. Both modules are loaded by it: the
 //! virtual one (the same code with an emulated key) and the one that is shipped (which finds a key in `plugged` alone).
 
-mod calls;
 mod clocks;
 mod conversation;
 mod demo;
 mod entry;
 mod environment;
+mod failing;
 mod faults;
 mod files;
 mod killed;
@@ -18,6 +18,7 @@ mod opens;
 mod pins;
 mod plugged;
 mod process;
+mod registers;
 mod run;
 mod setcred;
 mod signals;

@@ -81,12 +81,16 @@ impl Stage {
 
     /// What is run there.
     pub(crate) fn application_plugged(&self, before: &[&str]) -> Application<'_> {
-        // Whoever is not root becomes it there.
-        let own = if nix::unistd::geteuid().is_root() { "-m" } else { "-rm" };
-        let directory = self.directory.to_str().unwrap();
-        let before = [&["unshare", own, "sh", "-c", ENTER, directory][..], before].concat();
+        let before = [&self.enter()[..], before].concat();
         let line = format!("auth required {}", shipped_module().display());
         self.application().before(&before).stack(&[line])
+    }
+
+    /// The words before those of a program that is to be run there.
+    pub(crate) fn enter(&self) -> [&str; 6] {
+        // Whoever is not root becomes it there.
+        let own = if nix::unistd::geteuid().is_root() { "-m" } else { "-rm" };
+        ["unshare", own, "sh", "-c", ENTER, self.directory.to_str().unwrap()]
     }
 }
 

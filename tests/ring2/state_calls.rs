@@ -112,7 +112,7 @@ fn given_a_login_that_is_killed_at_any_system_call_then_the_state_is_whole() {
             let _ = fs::remove_file(stage.state_path());
         }
         let report = stage.own_file("report");
-        let command = stage.application().command(&report, &["authenticate"]);
+        let command = stage.application().command(&report, &["stop", "authenticate"]);
         if run_until(command, at) < at {
             break;
         }

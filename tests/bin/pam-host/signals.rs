@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::libc;
 use nix::sys::signal::{
-    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, sigaction,
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, raise, sigaction,
 };
 use nix::unistd::Pid;
 
@@ -30,6 +30,7 @@ pub(crate) fn perform(verb: &str, rest: &str) -> bool {
             }
         }
         "signals" => report(),
+        "stop" => raise(Signal::SIGSTOP).expect("this thread"),
         _ => return false,
     }
     true
