@@ -3,10 +3,14 @@
 fn main() {
     for symbol in [
         "__syslog_chk",
+        "aligned_alloc",
         "calloc",
         "clock_gettime",
+        "free",
         "getenv",
         "malloc",
+        "memalign",
+        "posix_memalign",
         "realloc",
         "secure_getenv",
         "syslog",

@@ -12,7 +12,6 @@ mod files;
 mod killed;
 mod limits;
 mod logins;
-mod memory;
 mod neighbours;
 mod opens;
 mod pins;

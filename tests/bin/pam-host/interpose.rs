@@ -33,12 +33,12 @@ pub(crate) fn watched<T>(call: impl FnOnce() -> T) -> T {
     result
 }
 
-/// What `pam_syslog` of a libpam without `_FORTIFY_SOURCE` calls, always with these two strings. On the machines
-/// that we run on, a variadic function gets its first arguments where any other does.
+/// What `pam_syslog` of a libpam without `_FORTIFY_SOURCE` calls, with these two strings unless it has no memory for
+/// them. On the machines that we run on, a variadic function gets its first arguments where any other does.
 #[unsafe(no_mangle)]
 extern "C" fn syslog(
     priority: c_int,
-    _format: *const c_char,
+    format: *const c_char,
     prefix: *const c_char,
     text: *const c_char,
 ) {
@@ -51,7 +51,14 @@ extern "C" fn syslog(
         let text = unsafe { CStr::from_ptr(text) };
         text.to_str().map_or_else(|_| format!("not UTF-8: {text:?}"), str::to_owned)
     };
-    unwatched(|| say(&format!("log {priority} {} {}", string(prefix), string(text))));
+    unwatched(|| {
+        let format = string(format);
+        if format.matches("%s").count() == 2 {
+            say(&format!("log {priority} {} {}", string(prefix), string(text)));
+        } else {
+            say(&format!("log {priority} {format}"));
+        }
+    });
 }
 
 /// The same with `_FORTIFY_SOURCE`.
@@ -108,7 +115,7 @@ unsafe extern "C" {
 }
 
 /// The files that the functions now under way are in, innermost first.
-fn callers() -> Vec<String> {
+pub(crate) fn callers() -> Vec<String> {
     let mut frames = [std::ptr::null_mut(); 32];
     // SAFETY: there is room for as many frames.
     let count = unsafe { backtrace(frames.as_mut_ptr(), 32) };

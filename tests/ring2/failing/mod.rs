@@ -1,6 +1,7 @@
 //! Logins of each kind in which one thing after the other fails: each system call, with one of the errors that it can
 //! have, and each allocation. With `FIDOKEY_FAULTS=all`, which `make faults` sets, each call with all of them.
 
+mod allocations;
 mod calls;
 mod delivery;
 mod immaterial;
