@@ -12,6 +12,7 @@ mod files;
 mod killed;
 mod limits;
 mod logins;
+mod many;
 mod neighbours;
 mod opens;
 mod pins;

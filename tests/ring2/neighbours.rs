@@ -57,31 +57,3 @@ fn given_two_lines_in_one_stack_then_each_decides_for_itself() {
         assert_eq!(count("getAssertion"), 2);
     }
 }
-
-/// BAR Q10, in part: many logins in one process, that are granted, exempt or denied, leave no descriptor and no
-/// memory behind.
-#[test]
-fn given_many_logins_in_one_process_then_nothing_is_left_of_them() {
-    let (granted, _key) = Stage::enrolled(&EmulatedKey::new(193));
-    let exempt = Stage::bare();
-    let broken = Stage::bare();
-    broken.record("schema = 9\n");
-    for (stage, times, code) in [(&granted, 100, 0), (&exempt, 500, 6), (&broken, 50, 7)] {
-        let some = vec!["authenticate"; 20];
-        let many = vec!["authenticate"; times];
-        let words = [&some[..], &["descriptors", "resident"], &many, &["descriptors", "resident"]];
-        let outcome = stage.run(&words.concat());
-        assert!(outcome.codes("authenticate").iter().all(|got| *got == code));
-        let seen = |what: &str| -> Vec<String> {
-            let lines = outcome.report.iter().filter(|line| line.starts_with(what));
-            lines.cloned().collect()
-        };
-        let descriptors = seen("descriptors ");
-        assert_eq!(descriptors[0], descriptors[1]);
-        let resident: Vec<i64> = seen("resident=")
-            .iter()
-            .map(|line| line.trim_start_matches("resident=").parse().unwrap())
-            .collect();
-        assert!(resident[1] - resident[0] < 64, "{code}: {resident:?} KiB");
-    }
-}

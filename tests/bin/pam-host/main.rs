@@ -17,12 +17,15 @@
 //!   about this process from now on;
 //! * `block:NAMES`, `handle:NAMES`, `later:NAME=MS`: signals, as `INT,TERM`: blocked in this thread, or handled; one
 //!   that comes from outside, later; `await-pending`: until one is; `alarm:MICROSECONDS`: one that comes all the time;
+//! * `stop`: this program stops, for who traces it;
 //! * `signals`: what is pending, blocked and was handled since the last time, `signals pending=… blocked=… handled=…`;
 //! * `watch:PATH`: before an answer is typed, whether anybody holds the lock on that file, `lock=free` or `lock=held`,
 //!   and the signals;
 //! * `found`: how often that secret is in this process, `found=NUMBER`; also when a touch is asked for;
 //! * `descriptors`, `memory`, `resident`, `tidy`: what can be seen of it now;
-//! * `allocation:NUMBER`: that one of the allocations of the next call fails; `allocations`: how many there were;
+//! * `many:TIMES=SERVICE,SERVICE…`: so many logins by each of these services, and what they leave behind;
+//! * `allocation:NUMBER`: that one of the allocations of the next call fails, and who has asked for it,
+//!   `refused SIZE FILE …`; `allocations`: how many there were;
 //! * `getenv:NAME`: a look at the environment, as a module could take one.
 //!
 //! What is logged meanwhile is `log PRIORITY PREFIX TEXT`; a look at the environment during a call of libpam
@@ -35,6 +38,7 @@ mod clocks;
 mod conversation;
 mod direct;
 mod interpose;
+mod many;
 mod process;
 mod report;
 mod secret;
@@ -161,6 +165,19 @@ fn perform(state: &mut State, names: &[CString; 3], word: &str) -> Option<c_int>
             let login =
                 || transaction(&names, |state| unsafe { pam_authenticate(state.handle, 0) });
             direct::reload(&login, rest);
+            return None;
+        }
+        "many" => {
+            let kind = &state.kind;
+            let login = |service| {
+                let names = [names[0].clone(), service, names[2].clone()];
+                transaction(&names, |state| {
+                    state.kind.clone_from(kind);
+                    // SAFETY: the handle is the one that was started.
+                    unsafe { pam_authenticate(state.handle, 0) }
+                })
+            };
+            many::many(&login, rest);
             return None;
         }
         _ if clocks::perform(verb, rest) => return None,
