@@ -4,6 +4,7 @@
 #   make demo     a registration and logins in front of your eyes, in a virtual machine
 #   make test     all three rings of tests
 #   make second   ring 1 again, with another key than the usual one; takes libclang and some minutes
+#   make faults   logins of every kind in which each system call fails in every way, and each allocation, as tables
 #   make bench    what a login costs, beside pam-u2f, into docs/BENCHMARKS.md; takes a quarter of an hour
 #   make install  as root, after make; nobody's login is different yet
 
@@ -23,7 +24,7 @@ MODULE  := target/release/libpam_fidokey.so
 COMMAND := target/release/fidokey
 STAGE   := target/stage
 
-.PHONY: all build reproducible setup demo test ring12 simulate vm bench second second-lint lint bar docs manuals sbom deny install uninstall clean
+.PHONY: all build reproducible setup demo test ring12 simulate vm faults bench second second-lint lint bar docs manuals sbom deny install uninstall clean
 
 all: build
 
@@ -63,7 +64,7 @@ test: setup
 # makes one system call after the other fail and what waits: that takes most of the time, and says the same of either.
 # An overflow, which is what they could differ by, is none that login could reach: see the lints in Cargo.toml. More at once
 # than there are processors: what they do is wait, most of the time.
-ONCE := calls:: opens:: environment:: memory:: demo:: clocks:: plugged:: strings:: signals:: tries::
+ONCE := failing:: state_calls:: many:: opens:: environment:: demo:: clocks:: plugged:: strings:: signals:: tries::
 
 ring12: export RUST_TEST_THREADS := $(shell expr $$(nproc) \* 3)
 ring12: build
@@ -82,6 +83,15 @@ vm: build stage
 bench: build stage
 	VM_CPUS=1 VM_TIMEOUT=3600 tests/vm/run.sh --name bench --suite sid-bench --install $(STAGE) bench
 	tests/bench/table.sh docs/BENCHMARKS.md <.cache/vm/last-bench.log
+
+# `make test` has each call fail in one way. What else the tests say is only said when one has failed.
+faults: build
+	$(CARGO) build --quiet --release --locked -p fidokey_virtual
+	@FIDOKEY_FAULTS=all FIDOKEY_SO=$(CURDIR)/$(MODULE) \
+		FIDOKEY_VIRTUAL_SO=$(CURDIR)/target/release/libfidokey_virtual.so \
+		$(CARGO) test --quiet --locked -p fidokey-tests --test ring2 -- --nocapture --test-threads 2 failing:: \
+		>target/faults.log 2>&1 || { cat target/faults.log; exit 1; }
+	@grep '^|' target/faults.log
 
 # Another firmware as the key. A workspace of its own, which nothing of the above builds.
 second:
