@@ -89,9 +89,9 @@ faults: build
 	$(CARGO) build --quiet --release --locked -p fidokey_virtual
 	@FIDOKEY_FAULTS=all FIDOKEY_SO=$(CURDIR)/$(MODULE) \
 		FIDOKEY_VIRTUAL_SO=$(CURDIR)/target/release/libfidokey_virtual.so \
-		$(CARGO) test --quiet --locked -p fidokey-tests --test ring2 -- --nocapture --test-threads 2 failing:: \
+		$(CARGO) test --quiet --locked -p fidokey-tests --test ring2 -- --nocapture failing:: \
 		>target/faults.log 2>&1 || { cat target/faults.log; exit 1; }
-	@grep '^|' target/faults.log
+	@grep -o '|.*|$$' target/faults.log
 
 # Another firmware as the key. A workspace of its own, which nothing of the above builds.
 second:

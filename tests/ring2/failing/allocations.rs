@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::sync::{Mutex, Once};
+use std::sync::Mutex;
 
 use nix::libc::{SIGABRT, SIGSEGV};
 
 use super::login::Report;
 use super::scenes::{self, Place, Scene};
-use super::table::{Row, Table, Verdict};
+use super::table::{Row, Verdict, Words};
 use crate::stage::{shipped_module, virtual_module};
 
-static TABLE: Table = Table { calls: "allocations", kinds: "who asked", header: Once::new() };
+const WORDS: Words = Words { calls: "allocations", kinds: "askers" };
 /// How often an allocation is tried that was not made.
 const TRIES: usize = 4;
 
@@ -131,7 +131,7 @@ fn fail_each(scene: Scene, seed: u64) {
     let (row, unmade) = (row.into_inner().unwrap(), unmade.into_inner().unwrap());
     assert!(unmade.len() * 10 <= count, "{}: {unmade:?} were not made", scene.name);
     assert_eq!(row.faults() + unmade.len(), count);
-    row.finish(&TABLE, scene.name, row.faults());
+    row.finish(&WORDS, scene.name, row.faults());
 }
 
 /// BAR X2, INV-6: an allocation of the module's own that fails ends the program, as it is in Rust, without a word; one

@@ -4,6 +4,7 @@
 use nix::errno::Errno;
 
 use super::login::Hit;
+use super::names::Call;
 use super::scenes::Place;
 
 /// Those of ours that a signal can interrupt, and that are made again.
@@ -50,7 +51,7 @@ pub(crate) fn reason(hit: &Hit) -> Option<&'static str> {
         "sendto" | "recvfrom" => Some("the virtual key, asked once more"),
         "openat" | "flock" if about == "/key" => Some("the virtual key, taken later"),
         _ if about == "/dev/hidraw0" => Some("the key, asked once more"),
-        _ if about.starts_with("/sys/class/hidraw/") => Some("the key, found later"),
+        _ if about.starts_with("/sys/class/hidraw") => Some("the key, found later"),
         "inotify_init1" | "inotify_add_watch" => Some("keys are looked for now and then instead"),
         _ => None,
     }
@@ -69,9 +70,10 @@ fn is_name_service(about: &str) -> bool {
 /// Clocks for the lock and the date, and the limit on the size of a file.
 const STATE: [&str; 3] = ["clock_gettime", "clock_nanosleep", "prlimit64"];
 
-/// Whether the call was only interrupted, which changes nothing.
+/// Whether the call was only interrupted, which changes nothing. The lock of the virtual key is none of ours.
 pub(crate) fn is_made_again(hit: &Hit) -> bool {
-    hit.errno == Errno::EINTR && INTERRUPTED.contains(&hit.call.name)
+    let Call { name, about } = &hit.call;
+    hit.errno == Errno::EINTR && INTERRUPTED.contains(name) && about != "/key"
 }
 
 /// Whether that is how the kernel says that the account has no record: no failure, but the proof of an absence.

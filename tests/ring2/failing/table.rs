@@ -1,6 +1,6 @@
 //! What came of a scene, as a line of a table.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Once;
 
@@ -58,21 +58,20 @@ impl Row {
 
     /// Prints the line, and fails where something is wrong.
     #[track_caller]
-    pub(crate) fn finish(&self, table: &Table, scene: &str, calls: usize) {
-        table.header.call_once(|| {
-            println!(
-                "| scenario | {} | failed | {} | came to | violations |",
-                table.calls, table.kinds
-            );
+    pub(crate) fn finish(&self, words: &Words, scene: &str, calls: usize) {
+        static HEADER: Once = Once::new();
+        HEADER.call_once(|| {
+            println!("| scenario | what fails | how often | with | came to | violations |");
             println!("|---|---|---|---|---|---|");
         });
         let verdicts: Vec<_> =
             self.verdicts.iter().map(|(verdict, count)| format!("{verdict}: {count}")).collect();
-        let kinds: BTreeSet<_> = self.faults.keys().collect();
         println!(
-            "| {scene} | {calls} | {} | {} | {} | {} |",
+            "| {scene} | {calls} {} | {} | {} {} | {} | {} |",
+            words.calls,
             self.faults(),
-            kinds.len(),
+            self.faults.len(),
+            words.kinds,
             verdicts.join(", "),
             self.violations.len()
         );
@@ -80,11 +79,10 @@ impl Row {
     }
 }
 
-/// A table whose head is printed once.
-pub(crate) struct Table {
+/// The words of a line.
+pub(crate) struct Words {
     /// What there is in a login that can fail.
     pub(crate) calls: &'static str,
-    /// What it fails with.
+    /// In how many ways it does.
     pub(crate) kinds: &'static str,
-    pub(crate) header: Once,
 }
