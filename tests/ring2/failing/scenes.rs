@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use fidokey_tests::key::{EmulatedKey, KeyHandle};
 
@@ -65,9 +65,13 @@ impl Scene {
         if self.code == 25 { 6 } else { self.code }
     }
 
-    /// How many try at once: most of them wait, for a key that has broken off, or because a guess was wrong.
+    /// How many try at once: more where most of them wait, for a key or because a guess was wrong.
     pub(crate) fn workers(&self) -> u64 {
-        if self.code == 7 { 16 } else { 8 }
+        match self.name {
+            "bad record" | "not enrolled" | "remote" => 4,
+            "no key" | "wrong key" => 24,
+            _ => 12,
+        }
     }
 
     /// A stage for it, whose name service and state are as after many logins.
@@ -152,30 +156,32 @@ fn with_pin(seed: u64) -> Place {
     place
 }
 
-fn no_key(seed: u64) -> Place {
-    let mut place = granted(seed);
-    place.keys.clear();
-    place.stage.forget_key();
+/// A stage without a key, whose account has one: the same for all of them, for a registration takes its time.
+fn no_key(_seed: u64) -> Place {
+    static RECORD: OnceLock<String> = OnceLock::new();
+    let record = || fs::read_to_string(granted(499).stage.record_path()).unwrap();
+    let place = not_enrolled(0);
+    place.stage.record(RECORD.get_or_init(record));
     place
 }
 
 /// A key that holds no credential of the account.
 fn wrong_key(seed: u64) -> Place {
-    let mut place = granted(seed);
-    let (client, other) = EmulatedKey::new(seed + 10_000).plug().unwrap();
+    let mut place = no_key(seed);
+    let (client, other) = EmulatedKey::new(seed).plug().unwrap();
     place.stage.replace_key(client);
     place.keys = vec![other];
     place
 }
 
-fn not_enrolled(seed: u64) -> Place {
-    let place = granted(seed);
-    fs::remove_file(place.stage.record_path()).unwrap();
-    place
+fn not_enrolled(_seed: u64) -> Place {
+    let mut stage = Stage::bare();
+    stage.as_owner = true;
+    Place { stage, keys: Vec::new(), enclosure: None, logins: Cell::new(0) }
 }
 
 fn bad_record(seed: u64) -> Place {
-    let place = granted(seed);
+    let place = no_key(seed);
     let record = fs::read_to_string(place.stage.record_path()).unwrap();
     place.stage.record(&record.replace("schema = 1", "schema = 9"));
     place
