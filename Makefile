@@ -86,7 +86,7 @@ bench: build stage
 
 # `make test` has each call fail in one way. What else the tests say is only said when one has failed.
 faults: build
-	$(CARGO) build --quiet --release --locked -p fidokey_virtual
+	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) build --quiet --release --locked -p fidokey_virtual
 	@FIDOKEY_FAULTS=all FIDOKEY_SO=$(CURDIR)/$(MODULE) \
 		FIDOKEY_VIRTUAL_SO=$(CURDIR)/target/release/libfidokey_virtual.so \
 		$(CARGO) test --quiet --locked -p fidokey-tests --test ring2 -- --nocapture failing:: \
