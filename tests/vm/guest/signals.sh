@@ -33,7 +33,8 @@ trap 'sed -i "s/passwd_tries=3/passwd_tries=1/" /etc/sudoers.d/rig
     sed -i "s/ nodelay$//" /etc/pam.d/common-auth' EXIT
 
 # typed_once USER LINE [TEXT ACTION]...: as type_at, with the terminal's modes before and after, and the line's own
-# status. The trap keeps the shell around the line from ending with it. Where a signal was typed it sets, in
+# status. The traps keep the shell around the line from ending with it, and the last look at the modes from ending
+# with a signal that comes late: no modes would count as changed ones. Where a signal was typed it sets, in
 # milliseconds since then: answered, when our line was in the log, which is the last the module does before it gives
 # the signals back and returns; and took, when the line had ended or went on to what follows.
 typed_once() {
@@ -41,7 +42,7 @@ typed_once() {
     rm -f /tmp/modes-before /tmp/modes-after
     since=0 ended=0
     type_at "$1" "trap : INT QUIT; stty -a >/tmp/modes-before; $2; echo \"status: \$?\"
-        stty -a >/tmp/modes-after" "${@:3}" "${ending[@]}"
+        trap '' INT QUIT; stty -a >/tmp/modes-after" "${@:3}" "${ending[@]}"
     [ "$since" != 0 ] || return 0
     took=9999
     [ "$ended" = 0 ] || took=$(((ended - since) / 1000))
