@@ -24,8 +24,8 @@ given_a_file_without_end_then_memory() {
 sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' /proc/$PPID/status >/run/both/peak-kib
 SH
     chmod 755 "$both/peak"
-    sed -i '1s/^auth .*die\]/auth optional/; 2s/.*/auth optional pam_exec.so quiet \/run\/both\/peak\nauth required pam_deny.so/' \
-        /etc/pam.d/twin-ours /etc/pam.d/twin-theirs
+    sed -i -e '1s/default=die/default=ignore/' -e '2s#.*#auth optional pam_exec.so quiet /run/both/peak#' \
+        -e '$a auth required pam_deny.so' /etc/pam.d/twin-ours /etc/pam.d/twin-theirs
     plug blue
     log_in peak
     # The stack denies in any case.
@@ -35,10 +35,14 @@ SH
 
 peak() {
     local kib
-    kib=$(cat "$both/peak-kib")
-    if [ "$kib" -lt 32768 ]; then echo ', memory less than 32 MiB'
-    elif [ "$kib" -ge 131072 ]; then echo ', memory more than the 128 MiB of the file'
-    else echo ", memory $kib KiB"; fi
+    kib=$(<"$both/peak-kib")
+    if [ "$kib" -lt 32768 ]; then
+        echo ', memory less than 32 MiB'
+    elif [ "$kib" -ge 131072 ]; then
+        echo ', memory more than the 128 MiB of the file'
+    else
+        echo ", memory $kib KiB"
+    fi
 }
 
 # D1. This key gives up after half a minute, as real ones do.
