@@ -6,6 +6,7 @@
 #   make second   ring 1 again, with another key than the usual one; takes libclang and some minutes
 #   make faults   logins of every kind in which each system call fails in every way, and each allocation, as tables
 #   make bench    what a login costs, beside pam-u2f, into docs/BENCHMARKS.md; takes a quarter of an hour
+#   make compare  what fidokey and pam-u2f do in the same situation, into docs/COMPARISON.md; takes ten minutes
 #   make install  as root, after make; nobody's login is different yet
 
 CARGO   ?= cargo
@@ -24,7 +25,7 @@ MODULE  := target/release/libpam_fidokey.so
 COMMAND := target/release/fidokey
 STAGE   := target/stage
 
-.PHONY: all build reproducible setup demo test ring12 simulate vm faults bench second second-lint lint bar docs manuals sbom deny install uninstall clean
+.PHONY: all build reproducible setup demo test ring12 simulate vm faults bench compare second second-lint lint bar docs manuals sbom deny install uninstall clean
 
 all: build
 
@@ -92,6 +93,12 @@ faults: build
 		$(CARGO) test --quiet --locked -p fidokey-tests --test ring2 -- --nocapture failing:: \
 		>target/faults.log 2>&1 || { cat target/faults.log; exit 1; }
 	@grep -o '|.*|$$' target/faults.log
+
+# One machine with both modules again; 1 where either does something else than tests/vm/guest/twin.expected says.
+compare: build stage
+	VM_CPUS=1 VM_TIMEOUT=3600 tests/vm/run.sh --name compare --suite sid --install $(STAGE) \
+		twin twin-hosts twin-waits twin-prompts
+	tests/bench/comparison.sh docs/COMPARISON.md <.cache/vm/last-compare.log
 
 # Another firmware as the key. A workspace of its own, which nothing of the above builds.
 second:
