@@ -25,7 +25,7 @@ machines=(
     'sid      1 hosts race race:sudo-rs cancel-hosts pin:sudo-rs'
     'bookworm 1 login policy files peers'
     'bookworm 2 state race generations pin'
-    'sid      1 counts'
+    'sid      1 twin counts'
 )
 
 # Once, and not by each.
