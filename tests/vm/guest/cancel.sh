@@ -174,8 +174,9 @@ given_a_wait_in_vain_then_sudos_other_tries_answer_at_once() {
 #
 # What we answer for: a Ctrl-C that is there while we wait, or at our last look, denies, and the terminal is as it was.
 # One that is typed when our line is in the log comes to sudo alone, between its authentication and its command. sudo
-# 1.9 then can leave the terminal raw, and does so without us as well: with the password alone and a Ctrl-C 30 ms after
-# it. sudo-rs never does.
+# 1.9 then can leave the terminal raw, and does so without us as well: in a stack of pam_exec.so and pam_permit.so, with
+# a Ctrl-C up to 190 ms after the program of pam_exec.so had done its work, 17 of 32 times (1.9.17; 0 of 12 without
+# use_pty), and of the password alone 16 of 16 times, up to 60 ms after it was typed. sudo-rs never does.
 given_a_touch_that_races_ctrl_c_then_it_is_root_or_the_end_and_the_terminal_is_kept() {
     local round pause=400 step=120 granted=0 denied=0 stopped=0 late raw=0
     # Nothing but the key, so that the rounds are short.
