@@ -3,7 +3,7 @@
 //!
 //! The reader refuses what no key sends and an attacker might: indefinite lengths, tags, floating point,
 //! more than 4 levels, duplicate keys of a map, bytes left over. It tolerates, and says so, what real keys
-//! do send: maps that are not sorted and integers that are not as short as they could be.
+//! do send: maps that are not sorted and integers that are not as short as they could be; and undefined, which is null.
 
 /// Deepest nesting: getInfo's list of maps, attestation's map of lists and a map within a map have 3.
 const DEPTH_MAX: u8 = 4;
@@ -114,7 +114,8 @@ pub enum CborError {
 pub struct Read<'a> {
     /// The item.
     pub value: Value<'a>,
-    /// Whether a map was unsorted or an integer longer than needed: tolerated, and worth a line in the log.
+    /// Whether no map was unsorted, no integer longer than needed and no null undefined: that is tolerated, and worth a
+    /// line in the log.
     pub canonical: bool,
 }
 
@@ -174,7 +175,12 @@ impl<'a> Reader<'a> {
             7 => match argument {
                 20 => Ok(Value::Bool(false)),
                 21 => Ok(Value::Bool(true)),
-                22 | 23 => Ok(Value::Null),
+                22 => Ok(Value::Null),
+                23 => {
+                    // One value, two texts: as keys of a map they are sorted, and still the same key.
+                    self.canonical = false;
+                    Ok(Value::Null)
+                }
                 _ => Err(CborError::Unaccepted),
             },
             _ => Err(CborError::Unaccepted),
@@ -362,6 +368,7 @@ mod tests {
             (&[0xa2, 1, 1, 1, 2], DuplicateKey),
             (&[0xa2, 0x18, 1, 1, 1, 2], DuplicateKey), // the same key, longer
             (&[0xa3, 2, 1, 1, 1, 2, 1], DuplicateKey), // unsorted
+            (&[0xa2, 0xf6, 1, 0xf7, 2], DuplicateKey), // null and undefined
             (&[0x00, 0x00], LeftOver),
             (&[0x61, 0xff], Utf8),
             (&[], Truncated),
