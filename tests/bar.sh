@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 found=$(mktemp)
 trap 'rm -f "$found"' EXIT
 
-find src tests -type f ! -path '*/target/*' ! -path tests/BAR.md ! -path tests/bar.sh \
+find src tests -type f ! -path '*/target/*' ! -path '*/corpus/*' ! -path tests/BAR.md ! -path tests/bar.sh \
     -size -1024k -exec grep -Il . {} + | sort | while IFS= read -r file; do
     awk -v file="$file" '
         function name_all(text, test,    rest, number) {

@@ -1,5 +1,6 @@
 //! What the rings of tests share. Nothing here is shipped.
 
+pub mod fuzz;
 pub mod key;
 pub mod log;
 pub mod manuals;

@@ -3,6 +3,7 @@
 mod assertions;
 mod challenges;
 mod commands;
+mod corpus;
 mod counters;
 mod documents;
 mod emulated_key;
