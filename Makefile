@@ -5,6 +5,9 @@
 #   make test     all three rings of tests
 #   make second   ring 1 again, with another key than the usual one; takes libclang and some minutes
 #   make faults   logins of every kind in which each system call fails in every way, and each allocation, as tables
+
+#   make fuzz     each reader of hostile bytes for SECONDS=60 of processor time on inputs that the fuzzer makes up; 1 and a line on
+#                 a finding
 #   make bench    what a login costs, beside pam-u2f, into docs/BENCHMARKS.md; takes a quarter of an hour
 #   make compare  what fidokey and pam-u2f do in the same situation, into docs/COMPARISON.md; takes ten minutes
 #   make install  as root, after make; nobody's login is different yet
@@ -25,7 +28,7 @@ MODULE  := target/release/libpam_fidokey.so
 COMMAND := target/release/fidokey
 STAGE   := target/stage
 
-.PHONY: all build reproducible setup demo test ring12 simulate vm faults bench compare second second-lint lint bar docs manuals sbom deny install uninstall clean
+.PHONY: all build reproducible setup demo test ring12 simulate vm faults bench compare second second-lint fuzz fuzz-keep fuzz-coverage fuzz-lint lint bar docs manuals sbom deny install uninstall clean
 
 all: build
 
@@ -109,6 +112,29 @@ second-lint:
 	tests/second/setup.sh
 	cd tests/second && $(CARGO) fmt --check
 	cd tests/second && $(CARGO) clippy --locked --all-targets --target-dir $(CURDIR)/target/second -- -D warnings
+
+# Inputs that nobody thought of, into everything that reads what a key sends or a file says: docs/FUZZING.md. A workspace of
+# its own, like the above. What was found before is in ring 1.
+SECONDS ?= 60
+
+fuzz:
+	tests/fuzz/setup.sh
+	tests/fuzz/fuzz.sh run $(SECONDS)
+
+# What was found since, into the committed inputs.
+fuzz-keep:
+	tests/fuzz/setup.sh
+	tests/fuzz/fuzz.sh keep
+
+# What of the code the committed inputs reach.
+fuzz-coverage:
+	tests/fuzz/setup.sh
+	tests/fuzz/fuzz.sh coverage
+
+fuzz-lint:
+	tests/fuzz/setup.sh
+	cd tests/fuzz && $(CARGO) fmt --check
+	cd tests/fuzz && $(CARGO) clippy --locked --all-targets --target-dir $(CURDIR)/target/fuzz -- -D warnings
 
 # What `make install` puts somewhere, for the virtual machine.
 .PHONY: stage
