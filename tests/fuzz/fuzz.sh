@@ -73,6 +73,7 @@ keep_one() {
     # Texts take so many ways through the reader of TOML that what is kept is each edge, and not how often.
     case $target in config | record | state | text) edges=(-use_counters=0) ;; esac
     "$programs/$target" "${limits[@]}" -set_cover_merge=1 "${edges[@]}" -max_len="$(longest "$target")" \
+        -artifact_prefix="$found/findings/$target-" \
         "$kept" "$corpus/$target" "$found/$target" >"$found/$target.log" 2>&1
     # What was a finding once stays, whatever else reaches the same.
     cp "$corpus/$target"/regression-* "$kept" 2>/dev/null || true
@@ -85,7 +86,7 @@ keep_one() {
 
 # Edges of the control flow in the functions of each file, those of what the compiler put into them included.
 coverage() {
-    "$programs/coverage" -runs=1 -rss_limit_mb=4096 -timeout=600 -print_coverage=1 2>&1 | tr -d '\000' | awk '
+    "$programs/coverage" -runs=1 -rss_limit_mb=4096 -timeout=600 -report_slow_units=600 -print_coverage=1 2>&1 | tr -d '\000' | awk '
         /COVERED_FUNC: hits/ && match($0, /src\/core\/[^ :]*\.rs/) {
             file = substr($0, RSTART, RLENGTH)
             split($0, part, "edges: "); split(part[2], edge, /[\/ ]/)
