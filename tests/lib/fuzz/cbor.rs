@@ -22,7 +22,11 @@ pub fn run(bytes: &[u8]) {
     assert_eq!(cbor::read(&as_sent).map(|read| read.value), Ok(value.clone()));
     // What is in canonical form has one text, and whatever has that text is.
     let sorted = written(&value, true);
-    assert!(cbor::read(&sorted).is_ok_and(|read| read.canonical));
+    match cbor::read(&sorted) {
+        Ok(read) => assert!(read.canonical),
+        // Of keys that are maps themselves two may differ in their order alone; nothing is looked up by such a key.
+        Err(error) => assert!(error == CborError::DuplicateKey && !canonical),
+    }
     assert_eq!(canonical, sorted == item);
 }
 
