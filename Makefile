@@ -5,9 +5,7 @@
 #   make test     all three rings of tests
 #   make second   ring 1 again, with another key than the usual one; takes libclang and some minutes
 #   make faults   logins of every kind in which each system call fails in every way, and each allocation, as tables
-
-#   make fuzz     each reader of hostile bytes for SECONDS=60 of processor time on inputs that the fuzzer makes up; 1 and a line on
-#                 a finding
+#   make fuzz     each reader of hostile bytes, for SECONDS=60 of processor time, on inputs that the fuzzer makes up
 #   make bench    what a login costs, beside pam-u2f, into docs/BENCHMARKS.md; takes a quarter of an hour
 #   make compare  what fidokey and pam-u2f do in the same situation, into docs/COMPARISON.md; takes ten minutes
 #   make install  as root, after make; nobody's login is different yet
