@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use fidokey_tests::fuzz::TARGETS;
+use fidokey_tests::fuzz::{TARGETS, login};
 
 fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus")
@@ -97,6 +97,15 @@ fn given_the_corpus_of_getinfo_answers_then_no_finding() {
 #[test]
 fn given_the_corpus_of_logins_by_hostile_keys_then_no_finding() {
     replay("login");
+}
+
+/// Or that would say nothing of those who are let in.
+#[test]
+fn given_the_corpus_of_logins_by_hostile_keys_then_some_are_granted() {
+    let directory = corpus().join("login");
+    let code = |name: String| login::code(&fs::read(directory.join(name)).unwrap());
+    let granted = names(&directory).into_iter().filter(|name| code(name.clone()) == 0).count();
+    assert!(granted >= 10, "{granted}");
 }
 
 /// BAR K1, K3, K6, K7: read, written and read again it is the same record. G9: what is refused is told by place.

@@ -274,7 +274,8 @@ fn given_an_ed25519_key_that_is_weak_or_encoded_otherwise_then_it_is_refused() {
     }
     // About half of all y are no point's. The largest ones and those that only look as large are as good as the
     // smallest.
-    for (rest, last) in [(0, 0), (0xff, 0x7f), (0xff, 0xff), (0xff, 0x7e), (0xfe, 0x7f), (0, 0x7f)] {
+    for (rest, last) in [(0, 0), (0xff, 0x7f), (0xff, 0xff), (0xff, 0x7e), (0xfe, 0x7f), (0, 0x7f)]
+    {
         let points = (2..=200).filter(|&y| accepted(&low(y, rest, last))).count();
         assert!((70..130).contains(&points), "{rest} {last}: {points}");
     }

@@ -122,8 +122,13 @@ pub(super) fn world_of(
     (machine, host)
 }
 
-/// See [`setup`] for the first byte; what follows is what the key does.
+/// See [`code`].
 pub fn run(bytes: &[u8]) {
+    let _ = code(bytes);
+}
+
+/// The code that such a login ends with. See [`setup`] for the first byte; what follows is what the key does.
+pub fn code(bytes: &[u8]) -> i32 {
     let mut tape = Tape::new(bytes);
     let setup = tape.byte();
     let has = |bit: u8| setup & bit != 0;
@@ -163,4 +168,5 @@ pub fn run(bytes: &[u8]) {
     if tries > 0 {
         assert!(deeds.gave(secrets, Verification::None, 0), "a PIN for a key that proved nothing");
     }
+    code
 }
