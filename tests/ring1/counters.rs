@@ -13,11 +13,16 @@ use fidokey_tests::sim::world::{SECOND_FACTOR, SimHost, SimMachine, world};
 
 /// One login of alice by a key that signs this counter.
 fn signed(machine: &mut SimMachine, host: &mut SimHost, counter: u32) -> i32 {
+    signed_by(machine, host, Secret::new(1, 64), counter)
+}
+
+/// The same by the key that holds this credential.
+fn signed_by(machine: &mut SimMachine, host: &mut SimHost, secret: Secret, counter: u32) -> i32 {
     let bend = move |draft: &mut Draft| {
         draft.auth_data.splice(33.., counter.to_be_bytes());
     };
     let behaviour = Behaviour { bend: Rc::new(bend), ..Behaviour::default() };
-    let mut keys = SimKeys::with(soft_key(&[Secret::new(1, 64)], behaviour).0);
+    let mut keys = SimKeys::with(soft_key(&[secret], behaviour).0);
     machine.key_in_use = Rc::clone(&keys.in_use);
     host.logged.clear();
     let code = login(machine, host, &mut keys, &[]).number();
@@ -66,6 +71,18 @@ fn given_a_counter_that_did_not_rise_then_denied_and_an_alert() {
         assert_eq!(host.shown.last().unwrap(), "The security key's answer was not accepted.");
         assert_eq!(state(&machine), before);
         assert_eq!(signed(&mut machine, &mut host, 6), 0);
+    }
+}
+
+/// BAR S1, S2: what one key has counted says nothing of another.
+#[test]
+fn given_two_keys_then_each_has_its_own_counter() {
+    let secrets = [Secret::new(1, 64), Secret::new(2, 64)];
+    let (mut machine, mut host) = world(&secrets.each_ref().map(Secret::credential), SECOND_FACTOR);
+    for (number, counter, code) in [(0, 100, 0), (1, 5, 0), (0, 6, 7), (1, 6, 0), (1, 6, 7)] {
+        let secret = secrets[number].clone();
+        let got = signed_by(&mut machine, &mut host, secret, counter);
+        assert_eq!(got, code, "key {number}, {counter}");
     }
 }
 

@@ -97,6 +97,23 @@ fn given_the_source_then_success_and_ignore_are_made_in_one_place_each() {
     assert_eq!(lines("Exempt(Why::").len(), 2);
 }
 
+/// BAR G8: held back where somebody may be trying: after a wrong signature, counter or PIN, and after nothing else.
+#[test]
+fn given_any_reason_then_only_what_may_be_a_guess_is_held_back() {
+    let held_back: Vec<&str> =
+        REASONS.into_iter().filter(|reason| reason.may_be_a_guess()).map(Reason::word).collect();
+    assert_eq!(held_back, ["counter_regression", "pin_wrong", "signature"]);
+}
+
+/// No denial ends the command as if all were well, and each as the table says.
+#[test]
+fn given_any_reason_then_its_exit_code_is_the_tables_and_not_zero() {
+    for reason in REASONS {
+        assert_eq!(reason.exit_code(), reason.row().exit_code, "{reason:?}");
+        assert!([1, 3, 4, 5, 70].contains(&reason.exit_code()), "{reason:?}");
+    }
+}
+
 /// Every source file of what login loads: `(path below src, text)`.
 fn shipped_source() -> Vec<(String, String)> {
     fn walk(root: &Path, directory: &Path, files: &mut Vec<(String, String)>) {
