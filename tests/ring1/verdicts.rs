@@ -127,7 +127,9 @@ fn shipped_source() -> Vec<(String, String)> {
             }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src");
+    // From ring 1's package as from that of the rooms.
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|above| above.join("src"));
+    let root = above.into_iter().find(|src| src.join("core").is_dir()).unwrap();
     let mut files = Vec::new();
     for part in ["core", "system", "module"] {
         walk(&root, &root.join(part), &mut files);
