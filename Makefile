@@ -5,6 +5,7 @@
 #   make test     all three rings of tests
 #   make second   ring 1 again, with another key than the usual one; takes libclang and some minutes
 #   make faults   logins of every kind in which each system call fails in every way, and each allocation, as tables
+#   make mutants  each line that decides a login changed, and a test that tells; takes half an hour
 #   make fuzz     each reader of hostile bytes, for SECONDS=60 of processor time, on inputs that the fuzzer makes up
 #   make bench    what a login costs, beside pam-u2f, into docs/BENCHMARKS.md; takes a quarter of an hour
 #   make compare  what fidokey and pam-u2f do in the same situation, into docs/COMPARISON.md; takes ten minutes
@@ -26,7 +27,7 @@ MODULE  := target/release/libpam_fidokey.so
 COMMAND := target/release/fidokey
 STAGE   := target/stage
 
-.PHONY: all build reproducible setup demo test ring12 simulate vm faults bench compare second second-lint fuzz fuzz-keep fuzz-coverage fuzz-lint lint bar docs manuals sbom deny install uninstall clean
+.PHONY: all build reproducible setup demo test ring12 simulate vm faults bench compare second second-lint mutants fuzz fuzz-keep fuzz-coverage fuzz-lint lint bar docs manuals sbom deny install uninstall clean
 
 all: build
 
@@ -100,6 +101,12 @@ compare: build stage
 	VM_CPUS=1 VM_TIMEOUT=3600 tests/vm/run.sh --name compare --suite sid --install $(STAGE) \
 		twin twin-hosts twin-waits twin-prompts
 	tests/bench/comparison.sh docs/COMPARISON.md <.cache/vm/last-compare.log
+
+# One change after the other in a copy of the source; 1 where no test has told. What is shown then is in target/mutants.out.
+mutants:
+	@test -x .cache/tools/bin/cargo-mutants || $(CARGO) install --quiet --locked --root .cache/tools cargo-mutants@27.1.0
+	CARGO_TARGET_DIR=$(CURDIR)/target/mutants .cache/tools/bin/cargo-mutants mutants --baseline skip --timeout 300 \
+		--output target $(MUTANTS)
 
 # Another firmware as the key. A workspace of its own, which nothing of the above builds.
 second:
