@@ -39,10 +39,7 @@ impl<End: PacketEnd> PolledEnd<End> {
             if left.is_zero() {
                 return Ok(());
             }
-            // In whole milliseconds, which is what the end can wait for; the rest is slept.
-            if left < Duration::from_millis(1) {
-                std::thread::sleep(left);
-            } else if let Some(report) = self.end.receive(left)? {
+            if let Some(report) = self.end.receive(left)? {
                 self.waiting.push_back(report);
             }
         }
@@ -103,6 +100,37 @@ mod tests {
             )
             .unwrap();
             assert_eq!(heard, [number; 64]);
+        }
+    }
+    /// A message longer than what the kernel keeps, and its echo (CTAPHID_PING).
+    #[test]
+    fn given_a_long_message_then_the_key_echoes_it() {
+        use crate::key::EmulatedKey;
+
+        let (client, end) = SeqpacketEnd::pair().unwrap();
+        let key = EmulatedKey::new(1);
+        let _handle = key.plug_into(PolledEnd::new(end, Duration::from_millis(5))).unwrap();
+        let hear = || {
+            let mut report = [0; 64];
+            let all = nix::sys::socket::MsgFlags::empty();
+            assert_eq!(
+                nix::sys::socket::recv(std::os::fd::AsRawFd::as_raw_fd(&client), &mut report, all),
+                Ok(64)
+            );
+            report
+        };
+        let mut init = [0; 64];
+        init[..7].copy_from_slice(&[0xff, 0xff, 0xff, 0xff, 0x86, 0, 8]);
+        nix::unistd::write(&client, &init).unwrap();
+        let channel: [u8; 4] = hear()[15..19].try_into().unwrap();
+        let payload: Vec<u8> = (0..2500_u16).map(|number| number.to_le_bytes()[0]).collect();
+        let reports = crate::sim::device::frames(channel, 0x81, &payload);
+        assert!(reports.len() > 40);
+        for report in &reports {
+            nix::unistd::write(&client, report).unwrap();
+        }
+        for report in reports {
+            assert_eq!(hear(), report);
         }
     }
 }

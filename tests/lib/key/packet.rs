@@ -4,8 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use nix::sys::time::TimeSpec;
 
 /// One HID report without a report number.
 pub type Report = [u8; 64];
@@ -63,8 +64,7 @@ impl PacketEnd for SeqpacketEnd {
 /// Whether `fd` can be read (or has hung up) before `timeout`.
 pub(super) fn wait_readable(fd: &impl AsFd, timeout: Duration) -> io::Result<bool> {
     let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
-    let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
-    match poll(&mut fds, timeout) {
+    match ppoll(&mut fds, Some(TimeSpec::from_duration(timeout)), None) {
         Ok(0) | Err(nix::errno::Errno::EINTR) => Ok(false),
         Ok(_) => Ok(true),
         Err(errno) => Err(errno.into()),
