@@ -20,6 +20,7 @@ mod signals;
 mod simulation;
 mod statuses;
 mod supply;
+mod told;
 mod tries;
 mod vectors;
 mod verdicts;
