@@ -32,8 +32,8 @@ STAGE   := target/stage
 all: build
 
 # Where the sources of others are is not in what is built: two builds are the same, byte by byte, wherever they were
-# made. What a packager has set otherwise stays.
-RELEASE_FLAGS := $(RUSTFLAGS) --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/crates
+# made. What RUSTFLAGS has otherwise stays.
+RELEASE_FLAGS := $(RUSTFLAGS) --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/crates --remap-path-prefix=$(CURDIR)=/fidokey
 
 # Each alone: built together, the features that one needs would be in the other.
 build:
@@ -104,7 +104,7 @@ compare: build stage
 
 # One change after the other in a copy of the source; 1 where no test has told. What is shown then is in target/mutants.out.
 mutants:
-	@test -x .cache/tools/bin/cargo-mutants || $(CARGO) install --quiet --locked --root .cache/tools cargo-mutants@27.1.0
+	$(CARGO) install --quiet --locked --root .cache/tools cargo-mutants@27.1.0
 	CARGO_TARGET_DIR=$(CURDIR)/target/mutants .cache/tools/bin/cargo-mutants mutants --baseline skip --timeout 300 \
 		--output target $(MUTANTS)
 
@@ -114,6 +114,7 @@ second:
 	cd tests/second && $(CARGO) test --locked --target-dir $(CURDIR)/target/second
 
 second-lint:
+	cd tests/fuzz && $(CARGO) fmt --check && $(CARGO) metadata --locked --format-version 1 >/dev/null
 	tests/second/setup.sh
 	cd tests/second && $(CARGO) fmt --check
 	cd tests/second && $(CARGO) clippy --locked --all-targets --target-dir $(CURDIR)/target/second -- -D warnings
@@ -167,7 +168,7 @@ sbom:
 
 # Licences, sources, versions and known weaknesses of what is shipped. Takes some minutes the first time, and the network.
 deny:
-	@test -x .cache/tools/bin/cargo-deny || $(CARGO) install --quiet --locked --root .cache/tools cargo-deny@0.20.2
+	$(CARGO) install --quiet --locked --root .cache/tools cargo-deny@0.20.2
 	.cache/tools/bin/cargo-deny --locked check
 
 docs:

@@ -5,6 +5,7 @@
 #
 #   tests/reproducible.sh
 set -euo pipefail
+: "${CARGO_HOME:=$HOME/.cargo}"
 
 checkout=$(readlink -f "$(dirname "$(readlink -f "$0")")/..")
 cd "$checkout"
@@ -16,7 +17,7 @@ other=$work/a/place/with/a/longer/name
 mkdir -p "$other"
 tar -c --exclude=./target --exclude=./.cache --exclude=./.git . | tar -C "$other" -x
 # The same sources by another name.
-ln -s "${CARGO_HOME:-$HOME/.cargo}" "$work/cargo"
+ln -s "$CARGO_HOME" "$work/cargo"
 
 (
     cd "$other"
@@ -24,6 +25,7 @@ ln -s "${CARGO_HOME:-$HOME/.cargo}" "$work/cargo"
     CARGO_HOME=$work/cargo LC_ALL=tr_TR.UTF-8 TZ=Asia/Kathmandu make --no-print-directory build
 )
 
+rustc --version
 status=0
 for file in libpam_fidokey.so fidokey; do
     if cmp "target/release/$file" "$other/target/release/$file"; then

@@ -24,7 +24,8 @@ const DER_SIGNATURE_MAX: usize = 72;
 /// Flags of authenticator data (WebAuthn section 6.1).
 pub(crate) mod flag {
     pub(crate) const USER_PRESENT: u8 = 0x01;
-    pub(crate) const RESERVED: u8 = 0x02 | 0x20;
+    /// Bits 1 and 5.
+    pub(crate) const RESERVED: u8 = 0x22;
     pub(crate) const USER_VERIFIED: u8 = 0x04;
     pub(crate) const BACKUP_ELIGIBLE: u8 = 0x08;
     pub(crate) const BACKUP_STATE: u8 = 0x10;

@@ -24,6 +24,17 @@ fn given_what_is_compiled_then_the_bills_of_materials_list_it() {
     }
 }
 
+/// One place: whoever builds asks nobody else.
+#[test]
+fn given_the_lock_then_all_of_others_comes_from_crates_io() {
+    let lock = fs::read_to_string(workspace().join("Cargo.lock")).unwrap();
+    let sources: Vec<&str> =
+        lock.lines().filter_map(|line| line.strip_prefix("source = ")).collect();
+    assert!(sources.len() > 100, "{}", sources.len());
+    let crates_io = "\"registry+https://github.com/rust-lang/crates.io-index\"";
+    assert!(sources.iter().all(|source| *source == crates_io), "{sources:?}");
+}
+
 #[test]
 fn given_each_crate_then_it_has_a_checksum_a_licence_and_one_version() {
     let checksums = checksums(&workspace());

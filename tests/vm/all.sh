@@ -6,13 +6,15 @@
 #
 # DIR is as for run.sh.
 #
-# VM_JOBS   machines at once; when not set three for two processors, as each waits half of the time
+# VM_JOBS   machines at once; when not set three for two processors, as each waits half of the time, and four at most
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
 checkout=$(readlink -f "$here/../..")
 install=$1
 jobs=${VM_JOBS:-$(($(nproc) * 3 / 2))}
+# A machine has 1 GiB.
+[ -n "${VM_JOBS-}" ] || [ "$jobs" -le 4 ] || jobs=4
 
 # The suite, the processors of the machine, and its scenarios: Debian 12, and what differs in the Debian to come (libpam
 # 1.7, sudo 1.9.17, sudo-rs, another login). A machine takes ten seconds to come up; the two suites come first, as each

@@ -5,15 +5,19 @@ set -euo pipefail
 
 checkout=$(readlink -f "$(dirname "$(readlink -f "$0")")/../..")
 cd "$checkout"
+for tool in ldd strip patchelf; do
+    command -v "$tool" >/dev/null || { echo "key.sh: $tool is missing; run tests/setup.sh" >&2; exit 1; }
+done
 # The one of the tests, if those were built.
-cargo build --quiet --locked -p fidokey-tests --bin fidokey-key >&2
+"${CARGO:-cargo}" build --quiet --locked -p fidokey-tests --bin fidokey-key >&2
 built=target/debug/fidokey-key
 key=$checkout/target/vm/key
-if [ ! "$key/complete" -nt "$built" ]; then
+libraries=$(ldd "$built" | grep -o '/[^ ]*')
+if [ ! "$key/complete" -nt "$built" ] || ! cmp -s "$key/libc.so.6" "$(grep '/libc\.so' <<<"$libraries")"; then
     rm -rf "$key"
     mkdir -p "$key"
     # The loader and the libraries, by where this machine has them; the kernel's own has no file.
-    ldd "$built" | grep -o '/[^ ]*' | xargs -I '{}' cp -L '{}' "$key/"
+    xargs <<<"$libraries" -I '{}' cp -L '{}' "$key/"
     strip -o "$key/fidokey-key" "$built"
     patchelf --set-interpreter "/payload/key/$(basename "$(patchelf --print-interpreter "$built")")" \
         --set-rpath /payload/key "$key/fidokey-key"

@@ -9,8 +9,20 @@ use super::Tape;
 const BROADCAST: [u8; 4] = [0xff; 4];
 const NONCE: [u8; 8] = *b"nonce-01";
 
-/// What has been heard of a message: the length that was said, and the bytes.
-type Heard = Option<(usize, Vec<u8>)>;
+const KEEPALIVE: u8 = 0x3b;
+const ERROR: u8 = 0x3f;
+
+/// What has been heard of a message.
+struct Heard {
+    command: u8,
+    /// The length that was said.
+    length: usize,
+    bytes: Vec<u8>,
+    /// The number that the next report of it must have.
+    next: u8,
+    /// Whether all had theirs.
+    in_order: bool,
+}
 
 /// The second account of a channel.
 struct Account {
@@ -20,7 +32,7 @@ struct Account {
     awaited: Option<u8>,
     cancelled: bool,
     limit: usize,
-    heard: Heard,
+    heard: Option<Heard>,
 }
 
 /// What is done, one after the other: a channel opened (0) or forgotten (1), a request (2), its cancellation (3), the
@@ -110,6 +122,19 @@ impl Account {
         (self.awaited, self.cancelled, self.heard) = (None, false, None);
     }
 
+    /// Whether `report` is the next one of the answer that is awaited, and so must be taken.
+    fn is_due(&self, report: &Report, begins: bool, length: usize) -> bool {
+        let Some(awaited) = self.awaited else { return false };
+        // Two commands are no answer's, whoever asks for one.
+        if self.cancelled || self.channel == BROADCAST || [KEEPALIVE, ERROR].contains(&awaited) {
+            return false;
+        }
+        match &self.heard {
+            None => begins && report[4] & 0x7f == awaited && length <= self.limit,
+            Some(heard) => !begins && report[4] == heard.next,
+        }
+    }
+
     /// What `report` may have meant.
     fn check(&mut self, report: &Report, incoming: Incoming) {
         if report[..4] != self.channel {
@@ -117,17 +142,28 @@ impl Account {
         }
         let begins = report[4] & 0x80 != 0;
         let length = usize::from(u16::from_be_bytes([report[5], report[6]]));
+        let due = self.is_due(report, begins, length);
         if begins && !matches!(incoming, Incoming::Keepalive(_) | Incoming::Foreign) {
-            self.heard = Some((length, report[7..].to_vec()));
-        } else if let (false, Some((_, heard))) = (begins, &mut self.heard) {
-            heard.extend_from_slice(&report[5..]);
+            let (command, bytes) = (report[4] & 0x7f, report[7..].to_vec());
+            self.heard = Some(Heard { command, length, bytes, next: 0, in_order: true });
+        } else if let (false, Some(heard)) = (begins, &mut self.heard) {
+            heard.bytes.extend_from_slice(&report[5..]);
+            heard.in_order &= report[4] == heard.next;
+            heard.next = heard.next.wrapping_add(1);
+        }
+        if due {
+            let heard = self.heard.as_ref().unwrap();
+            let whole = heard.bytes.len() >= heard.length;
+            let taken = matches!(incoming, Incoming::Message(_)) && whole
+                || incoming == Incoming::Partial && !whole;
+            assert!(taken, "{incoming:?} of what was due");
         }
         match incoming {
             Incoming::Message(message) => {
-                let (length, mut heard) = self.heard.take().unwrap();
-                heard.truncate(length);
-                assert!(self.awaited.is_some() && !self.cancelled);
-                assert!(length <= self.limit && heard == message);
+                let Heard { command, length, mut bytes, in_order, .. } = self.heard.take().unwrap();
+                bytes.truncate(length);
+                assert!(in_order && self.awaited == Some(command) && !self.cancelled);
+                assert!(length <= self.limit && bytes == message);
                 self.answered();
             }
             Incoming::Drained => {
@@ -135,8 +171,9 @@ impl Account {
                 self.answered();
             }
             Incoming::Partial => {
-                let (length, heard) = self.heard.as_ref().unwrap();
-                assert!(heard.len() < *length && heard.len() <= MESSAGE_MAX + 64);
+                let Heard { command, length, bytes, in_order, .. } = self.heard.as_ref().unwrap();
+                assert!(*in_order && (self.cancelled || self.awaited == Some(*command)));
+                assert!(bytes.len() < *length && bytes.len() <= MESSAGE_MAX + 64);
             }
             Incoming::Opened(capabilities) => {
                 assert!(self.opening && report[4] == 0x86 && report[7..15] == NONCE);

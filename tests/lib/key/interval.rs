@@ -102,6 +102,7 @@ mod tests {
             assert_eq!(heard, [number; 64]);
         }
     }
+
     /// A message longer than what the kernel keeps, and its echo (CTAPHID_PING).
     #[test]
     fn given_a_long_message_then_the_key_echoes_it() {

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use nix::libc::{SIGABRT, SIGSEGV};
 
+use super::calls::DOCUMENTED;
 use super::login::Report;
 use super::scenes::{self, Place, Scene};
 use super::table::{Row, Verdict, Words};
@@ -15,6 +16,9 @@ use crate::stage::{shipped_module, virtual_module};
 const WORDS: Words = Words { calls: "allocations", kinds: "askers" };
 /// How often an allocation is tried that was not made.
 const TRIES: usize = 4;
+
+/// What libpam answers where it has no memory itself, whatever the module has said.
+const LIBPAMS_OWN: [i32; 2] = [4, 5];
 
 /// What came of a login.
 struct Login {
@@ -81,17 +85,22 @@ fn judge(scene: &Scene, login: &Login, who: &str) -> Result<Verdict, String> {
     let Some(answer) = login.report.answer else { return wrong("no answer") };
     let code = match login.report.logged.as_slice() {
         [code] => *code,
-        // Without memory there may be no line, or no call of the module.
-        [] if answer == scene.answer() => scene.code,
-        [] => answer,
+        // The C library had no memory for the line; who had asked for it, had not.
+        [] if answer == scene.answer() && who == "libc" => scene.code,
+        // libpam had none for the call of the module.
+        [] if LIBPAMS_OWN.contains(&answer) => answer,
         _ => return wrong("in the log"),
     };
-    let kinder = answer == 0 && scene.code != 0 || [0, 25].contains(&code) && code != scene.code;
+    if !DOCUMENTED.contains(&code) || login.report.text.contains(" reason=bug ") {
+        return wrong("not a code of ours, or one of a bug");
+    }
     match (code, answer) {
-        _ if kinder => wrong("kinder"),
-        (_, 0) => Ok(Verdict::Granted),
+        (0 | 25, _) if code != scene.code => wrong("kinder"),
+        (0, 0) => Ok(Verdict::Granted),
+        (_, 0) => wrong("granted in spite of it"),
         (25, 6) => Ok(Verdict::Exempt),
-        (0 | 25, denied) | (denied, _) => Ok(Verdict::Denied(denied)),
+        _ if answer == code || LIBPAMS_OWN.contains(&answer) => Ok(Verdict::Denied(answer)),
+        _ => wrong("not what libpam made of it"),
     }
 }
 
@@ -129,7 +138,9 @@ fn fail_each(scene: Scene, seed: u64) {
         }
     });
     let (row, unmade) = (row.into_inner().unwrap(), unmade.into_inner().unwrap());
-    assert!(unmade.len() * 10 <= count, "{}: {unmade:?} were not made", scene.name);
+    // The last ones may be beyond the end of every try, of which one was shorter still.
+    let last = |number: &usize| number * 10 > count * 9;
+    assert!(unmade.iter().all(last), "{}: {unmade:?} of {count} were not made", scene.name);
     assert_eq!(row.faults() + unmade.len(), count);
     row.finish(&WORDS, scene.name, row.faults());
 }
