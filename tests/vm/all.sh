@@ -6,13 +6,13 @@
 #
 # DIR is as for run.sh.
 #
-# VM_JOBS   machines at once; when not set three for two processors, as each waits half of the time, and four at most
+# VM_JOBS   machines at once; when not set as many as processors, and four at most
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
 checkout=$(readlink -f "$here/../..")
 install=$1
-jobs=${VM_JOBS:-$(($(nproc) * 3 / 2))}
+jobs=${VM_JOBS:-$(nproc)}
 # A machine has 1 GiB.
 [ -n "${VM_JOBS-}" ] || [ "$jobs" -le 4 ] || jobs=4
 
