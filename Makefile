@@ -27,7 +27,7 @@ MODULE  := target/release/libpam_fidokey.so
 COMMAND := target/release/fidokey
 STAGE   := target/stage
 
-.PHONY: all build reproducible setup demo test ring12 simulate vm faults bench compare second second-lint mutants fuzz fuzz-keep fuzz-coverage fuzz-lint lint bar docs manuals sbom deny install uninstall clean
+.PHONY: all build reproducible setup demo test ring12 simulate vm faults bench compare second second-lint mutants fuzz fuzz-keep fuzz-coverage fuzz-lint lint bar docs manuals sbom deny advisories install uninstall clean
 
 all: build
 
@@ -170,10 +170,14 @@ manuals:
 sbom:
 	$(CARGO) run --quiet --locked -p fidokey-tests --bin sbom packaging/sbom
 
-# Licences, sources, versions and known weaknesses of what is shipped. Takes some minutes the first time, and the network.
+# Licences, sources and versions of what is shipped; and its known weaknesses, which are kept on GitHub. Takes some minutes
+# the first time.
 deny:
 	$(CARGO) install --quiet --locked --root .cache/tools cargo-deny@0.20.2
-	.cache/tools/bin/cargo-deny --locked check
+	.cache/tools/bin/cargo-deny --locked check licenses bans sources
+
+advisories: deny
+	.cache/tools/bin/cargo-deny --locked check advisories
 
 docs:
 	$(CARGO) doc --locked --no-deps -p fidokey-core -p fidokey-system
