@@ -65,19 +65,17 @@ test: setup
 # Rings 1 and 2, with the module that is shipped and the virtual one built like it, and what hostile keys cost, as a
 # table. Then ring 2 with both modules as `cargo test` builds them, which have debug assertions (BAR X3), but for what
 # makes one system call after the other fail and what waits: that takes most of the time, and says the same of either.
-# An overflow, which is what they could differ by, is none that login could reach: see the lints in Cargo.toml. More at once
-# than there are processors: what they do is wait, most of the time.
+# An overflow, which is what they could differ by, is none that login could reach: see the lints in Cargo.toml.
 ONCE := failing:: state_calls:: many:: opens:: environment:: demo:: clocks:: plugged:: strings:: signals:: tries::
 
 SHIPPED := FIDOKEY_SO=$(CURDIR)/$(MODULE) FIDOKEY_VIRTUAL_SO=$(CURDIR)/target/release/libfidokey_virtual.so
 
 # Always the whole workspace: of a part of it, what others need of a crate would not be in it, and it be built again. What
-# fails thousands of times takes all processors, so nothing that waits is beside it.
-ring12: export RUST_TEST_THREADS := $(shell expr $$(nproc) \* 3)
+# fails thousands of times takes all processors, several for each, so nothing that waits is beside it.
 ring12: build
 	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) build --release --locked -p fidokey_virtual
 	$(SHIPPED) $(CARGO) test --locked --workspace -- --skip failing::
-	$(SHIPPED) $(CARGO) test --locked --workspace --test ring2 -- failing::
+	$(SHIPPED) $(CARGO) test --locked --workspace --test ring2 -- failing:: --test-threads=$$(($$(nproc) * 3))
 	$(CARGO) test --locked --workspace --test hostile -- --nocapture
 	$(CARGO) test --locked --workspace --test ring2 -- $(addprefix --skip ,$(ONCE))
 

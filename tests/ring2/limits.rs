@@ -85,7 +85,7 @@ fn given_ever_more_descriptors_then_a_failure_until_there_are_enough() {
                 enough.get_or_insert(number);
             } else {
                 assert!(["3", "4", "7"].contains(&got.as_str()), "{number}: {got}");
-                assert_eq!(enough, None, "{number}: {got}");
+                assert_eq!(enough, None, "{number}: {:?}", outcome.report);
                 failures += 1;
             }
             let libpams = outcome.codes("authenticate")[1];
