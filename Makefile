@@ -92,9 +92,8 @@ bench: build stage
 # `make test` has each call fail in one way. What else the tests say is only said when one has failed.
 faults: build
 	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) build --quiet --release --locked -p fidokey_virtual
-	@FIDOKEY_FAULTS=all FIDOKEY_SO=$(CURDIR)/$(MODULE) \
-		FIDOKEY_VIRTUAL_SO=$(CURDIR)/target/release/libfidokey_virtual.so \
-		$(CARGO) test --quiet --locked -p fidokey-tests --test ring2 -- --nocapture failing:: \
+	@FIDOKEY_FAULTS=all $(SHIPPED) \
+		$(CARGO) test --quiet --locked --workspace --test ring2 -- --nocapture failing:: \
 		>target/faults.log 2>&1 || { cat target/faults.log; exit 1; }
 	@grep -o '|.*|$$' target/faults.log
 
@@ -116,7 +115,6 @@ second:
 	cd tests/second && $(CARGO) test --locked --target-dir $(CURDIR)/target/second
 
 second-lint:
-	cd tests/fuzz && $(CARGO) fmt --check && $(CARGO) metadata --locked --format-version 1 >/dev/null
 	tests/second/setup.sh
 	cd tests/second && $(CARGO) fmt --check
 	cd tests/second && $(CARGO) clippy --locked --all-targets --target-dir $(CURDIR)/target/second -- -D warnings
@@ -150,7 +148,9 @@ stage: build
 	rm -rf $(STAGE)
 	@$(MAKE) --silent --no-print-directory install DESTDIR=$(CURDIR)/$(STAGE)
 
+# Of the fuzzer's workspace what takes no C++ compiler: make fuzz-lint has the rest.
 lint:
+	cd tests/fuzz && $(CARGO) fmt --check && $(CARGO) metadata --locked --format-version 1 >/dev/null
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items \
