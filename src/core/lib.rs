@@ -25,6 +25,7 @@ pub mod ports;
 mod race;
 pub mod record;
 pub mod registration;
+pub mod stack;
 mod stage;
 pub mod state;
 pub mod text;

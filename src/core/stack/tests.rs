@@ -1,0 +1,248 @@
+//! The layouts that there are, as texts in memory. What real libpam makes of a hundred more is in ring 2.
+
+use std::collections::BTreeMap;
+
+use super::super::{Files, Outcome, judge, run};
+use super::*;
+
+struct Machine(BTreeMap<&'static str, String>);
+
+impl Machine {
+    fn new(files: &[(&'static str, &str)]) -> Self {
+        Self(files.iter().map(|&(name, text)| (name, text.to_owned())).collect())
+    }
+
+    fn with(mut self, name: &'static str, text: &[u8]) -> Self {
+        self.0.insert(name, String::from_utf8(text.to_vec()).unwrap());
+        self
+    }
+}
+
+impl Files for Machine {
+    fn stack(&self, name: &[u8]) -> Option<Vec<u8>> {
+        self.0.get(str::from_utf8(name).ok()?).map(|text| text.clone().into_bytes())
+    }
+
+    fn has_module(&self, name: &[u8]) -> bool {
+        !name.starts_with(b"pam_missing")
+    }
+}
+
+const DEBIAN: &str = "\
+auth [success=1 default=ignore] pam_unix.so nullok
+auth requisite pam_deny.so
+auth required pam_permit.so
+";
+const FEDORA: &str = "\
+auth required pam_env.so
+auth sufficient pam_unix.so nullok
+auth required pam_deny.so
+account required pam_unix.so
+";
+const LINE: &str = "auth [success=ok ignore=ignore default=die] pam_fidokey.so mode=second-factor";
+
+fn debian(sudo: &str) -> Machine {
+    Machine::new(&[("common-auth", DEBIAN), ("sudo", sudo)])
+}
+
+fn text(edited: Result<Edited, Refusal>) -> String {
+    match edited {
+        Ok(Edited::Changed { text, .. }) => String::from_utf8(text).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn problems(sudo: &str, mode: Mode) -> Vec<Problem> {
+    judge(b"sudo", mode, &debian(sudo)).unwrap().problems
+}
+
+#[test]
+fn given_debian_then_the_line_stands_right_after_the_password() {
+    let old = "#%PAM-1.0\nsession required pam_limits.so\n@include common-auth\n@include common-account\n";
+    let machine = debian(old).with("common-account", b"account required pam_unix.so\n");
+    let new = text(enable(b"sudo", Mode::SecondFactor, &[], &machine));
+    assert_eq!(new, old.replace("common-auth\n", &format!("common-auth\n{LINE}\n")));
+    let machine = machine.with("sudo", new.as_bytes());
+    assert!(matches!(enable(b"sudo", Mode::SecondFactor, &[], &machine), Ok(Edited::Unchanged(_))));
+    assert_eq!(text(disable(b"sudo", false, &machine)), old);
+}
+
+#[test]
+fn given_fedora_then_the_line_stands_before_a_password_that_would_end_the_login() {
+    for old in [
+        "auth include system-auth\naccount include system-auth\n",
+        "auth required pam_nologin.so\nauth substack system-auth\naccount include system-auth",
+    ] {
+        let machine = Machine::new(&[("system-auth", FEDORA), ("sudo", old)]);
+        let new = text(enable(b"sudo", Mode::SecondFactor, &[], &machine));
+        let at = new.find(LINE).unwrap();
+        assert!(at < new.find("system-auth").unwrap(), "{new}");
+        assert!(new.find("pam_nologin").is_none_or(|nologin| nologin < at), "{new}");
+        let machine = machine.with("sudo", new.as_bytes());
+        let judgement = judge(b"sudo", Mode::SecondFactor, &machine).unwrap();
+        assert!(judgement.effective() && !judgement.sound());
+        assert_eq!(judgement.problems, [Problem::First]);
+        assert_eq!(text(disable(b"sudo", false, &machine)), old);
+    }
+}
+
+#[test]
+fn given_an_alternative_then_the_line_stands_before_the_password() {
+    let old = "auth required pam_nologin.so\n@include common-auth";
+    let machine = debian(old);
+    let new =
+        text(enable(b"sudo", Mode::Alternative, &["verification=required".to_owned()], &machine));
+    let line = "auth sufficient pam_fidokey.so mode=alternative verification=required";
+    assert_eq!(new, format!("auth required pam_nologin.so\n{line}\n@include common-auth"));
+    assert_eq!(text(disable(b"sudo", false, &machine.with("sudo", new.as_bytes()))), old);
+}
+
+#[test]
+fn given_no_end_of_the_last_line_then_there_is_none_afterwards() {
+    let machine = debian("@include common-auth");
+    let new = text(enable(b"sudo", Mode::SecondFactor, &[], &machine));
+    assert_eq!(new, format!("@include common-auth\n{LINE}"));
+    assert_eq!(
+        text(disable(b"sudo", false, &machine.with("sudo", new.as_bytes()))),
+        "@include common-auth"
+    );
+}
+
+#[test]
+fn given_a_jump_over_the_place_then_the_line_stands_where_nothing_is_changed_for_others() {
+    let machine = Machine::new(&[("sudo", DEBIAN)]);
+    let new = text(enable(b"sudo", Mode::SecondFactor, &[], &machine));
+    assert_eq!(new, DEBIAN.replace("pam_deny.so\n", &format!("pam_deny.so\n{LINE}\n")));
+}
+
+#[test]
+fn given_a_line_that_lets_by_then_it_is_named() {
+    let by = |line| Problem::Bypassed { by: Some(Place { file: b"sudo".to_vec(), line }) };
+    for (sudo, line) in [
+        (format!("auth sufficient pam_wheel.so trust\n@include common-auth\n{LINE}\n"), 1),
+        (
+            format!(
+                "@include common-auth\nauth [success=1 default=ignore] pam_listfile.so\n{LINE}\nauth required pam_permit.so\n"
+            ),
+            2,
+        ),
+        (
+            format!(
+                "auth required pam_env.so\nauth sufficient pam_unix.so\n{LINE}\nauth required pam_deny.so\n"
+            ),
+            2,
+        ),
+    ] {
+        assert_eq!(problems(&sudo, Mode::SecondFactor)[0], by(line), "{sudo}");
+    }
+    for control in [
+        "optional",
+        "sufficient",
+        "[success=ok module_unknown=ignore default=die]",
+        "[default=ignore]",
+    ] {
+        let sudo = format!("@include common-auth\nauth {control} pam_fidokey.so\n");
+        assert_eq!(
+            problems(&sudo, Mode::SecondFactor),
+            [Problem::Bypassed { by: None }],
+            "{control}"
+        );
+    }
+    for control in [
+        "required",
+        "requisite",
+        "[success=ok ignore=ignore default=bad]",
+        "[success=ok new_authtok_reqd=ok ignore=ignore default=die]",
+    ] {
+        let sudo = format!("@include common-auth\nauth {control} pam_fidokey.so\n");
+        assert_eq!(problems(&sudo, Mode::SecondFactor), [], "{control}");
+    }
+}
+
+#[test]
+fn given_root_that_asks_nobody_then_that_is_no_way_by() {
+    assert_eq!(
+        problems(
+            &format!("auth sufficient pam_rootok.so\n@include common-auth\n{LINE}\n"),
+            Mode::SecondFactor
+        ),
+        []
+    );
+}
+
+#[test]
+fn given_a_password_that_does_not_end_the_login_then_it_is_said() {
+    let sudo = format!("auth required pam_unix.so\n{LINE}\n");
+    assert_eq!(problems(&sudo, Mode::SecondFactor), [Problem::AfterWrongPassword]);
+    let machine = Machine::new(&[("sudo", "auth required pam_unix.so\n")]);
+    // Before it the key is worth as much, and a wrong password costs no touch that was not given before.
+    assert!(text(enable(b"sudo", Mode::SecondFactor, &[], &machine)).starts_with(LINE));
+}
+
+#[test]
+fn given_a_stack_that_lets_nobody_in_then_nothing_is_put_into_it() {
+    for sudo in [
+        "auth required pam_deny.so\n",
+        "auth required pam_missing.so\n",
+        "auth requird pam_unix.so\r\n",
+    ] {
+        let refused = enable(b"sudo", Mode::SecondFactor, &[], &Machine::new(&[("sudo", sudo)]));
+        assert!(
+            matches!(&refused, Err(Refusal::NoPlace(problems)) if problems.contains(&Problem::Locked)),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn given_an_alternative_that_is_none_then_it_is_said() {
+    let after = "@include common-auth\nauth sufficient pam_fidokey.so\n";
+    assert_eq!(problems(after, Mode::Alternative), [Problem::NotEnough]);
+    let required = "auth required pam_fidokey.so\n@include common-auth\n";
+    assert_eq!(problems(required, Mode::Alternative), [Problem::NotEnough, Problem::NoPassword]);
+    let jump = "auth [success=2 default=ignore] pam_fidokey.so\nauth [success=1 default=ignore] pam_unix.so\n\
+                auth requisite pam_deny.so\nauth required pam_permit.so\n";
+    assert_eq!(problems(jump, Mode::Alternative), []);
+    let open = jump.replace("requisite pam_deny", "optional pam_deny");
+    assert_eq!(problems(&open, Mode::Alternative), [Problem::Bypassed { by: None }]);
+}
+
+#[test]
+fn given_a_jump_over_our_line_then_it_is_not_taken_out() {
+    let sudo = format!(
+        "auth [success=1 default=ignore] pam_localuser.so\n{LINE}\nauth required pam_unix.so\n"
+    );
+    assert!(matches!(disable(b"sudo", false, &debian(&sudo)), Err(Refusal::Entangled(_))));
+    assert!(matches!(disable(b"sudo", true, &debian(&sudo)), Ok(Edited::Changed { .. })));
+}
+
+#[test]
+fn given_the_line_in_an_include_then_it_is_named_and_left() {
+    let machine = debian("@include common-auth\n")
+        .with("common-auth", format!("{DEBIAN}{LINE}\n").as_bytes());
+    let place = Place { file: b"common-auth".to_vec(), line: 4 };
+    assert_eq!(disable(b"sudo", false, &machine), Err(Refusal::Elsewhere(place)));
+    assert!(matches!(enable(b"sudo", Mode::SecondFactor, &[], &machine), Ok(Edited::Unchanged(_))));
+}
+
+#[test]
+fn given_a_substack_then_what_ends_in_it_ends_it_alone() {
+    let machine = Machine::new(&[
+        ("system-auth", FEDORA),
+        ("sudo", &format!("auth substack system-auth\n{LINE}\n")),
+    ]);
+    let judgement = judge(b"sudo", Mode::SecondFactor, &machine).unwrap();
+    assert_eq!(judgement.problems, [Problem::AfterWrongPassword]);
+    let chain = Chain::read(b"sudo", &machine).unwrap();
+    let code = |name: &[u8]| if name == b"pam_deny.so" { 7 } else { 0 };
+    let outcome = run(&chain, |_, handler| handler.module().map_or(6, code));
+    assert_eq!(outcome, Outcome { code: 0, called: vec![1, 2, 4] });
+}
+
+#[test]
+fn given_includes_without_end_then_it_ends() {
+    let machine = Machine::new(&[("sudo", "auth include sudo\n")]);
+    assert!(matches!(Chain::read(b"sudo", &machine), Err(Trouble::Doubtful { .. })));
+    let machine = Machine::new(&[("sudo", "session include sudo\nsession include sudo\n")]);
+    assert!(matches!(Chain::read(b"sudo", &machine), Err(Trouble::Doubtful { .. })));
+}
