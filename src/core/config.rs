@@ -21,6 +21,8 @@ pub mod keys;
 const WAIT_MAX: u64 = 45;
 /// One less than the tries that a PIN has at the most (CTAP 2.1 section 6.5.2.3): with more left alone nobody could log in.
 const PIN_GUARD_MAX: u8 = 7;
+/// The longest text for people, in characters.
+const WORDS_MAX: usize = 200;
 /// How many tries of a PIN are left alone where nothing is said of it.
 const PIN_GUARD: u8 = 3;
 
@@ -70,6 +72,8 @@ pub struct ConfigFile {
     pub rp_id: RpId,
     /// Whether users may register their own keys.
     pub self_service: bool,
+    /// How whoever has lost every key gets in again, in the administrator's words. No login depends on it.
+    pub way_back: Option<String>,
     default: Layer,
     services: BTreeMap<String, Layer>,
 }
@@ -82,7 +86,7 @@ impl ConfigFile {
     pub fn parse(text: &[u8]) -> Result<Self, Misfit> {
         let source = Source::new(text)?;
         let raw: RawConfig = source.parse()?;
-        let RawConfig { schema: _, rp_id, self_service, default, service } = raw;
+        let RawConfig { schema: _, rp_id, self_service, way_back, default, service } = raw;
         if let Some(word) = &default.touch_only_alternative {
             let reason = "belongs in the table of the very service that it is meant for";
             return Err(source.wrong("touch_only_alternative", word.span(), reason));
@@ -97,6 +101,7 @@ impl ConfigFile {
                 .optional("rp_id", rp_id.as_ref(), |id| RpId::new(id).map_err(|bad| bad.0))?
                 .unwrap_or_default(),
             self_service: self_service.unwrap_or_default(),
+            way_back: source.optional("way_back", way_back.as_ref(), |text| words(text))?,
             default: default.layer(source)?,
             services,
         })
@@ -251,7 +256,7 @@ impl Layer {
             "touch_only_alternative" => {
                 once(&mut self.touch_only_alternative, true_or_false(value()?))
             }
-            "rp_id" | "schema" | "self_service" => Err("belongs in the policy file"),
+            "rp_id" | "schema" | "self_service" | "way_back" => Err("belongs in the policy file"),
             _ => Err("unknown argument"),
         }
     }
@@ -266,6 +271,7 @@ struct RawConfig {
     schema: i64,
     rp_id: Option<Spanned<String>>,
     self_service: Option<bool>,
+    way_back: Option<Spanned<String>>,
     #[serde(default)]
     default: RawLayer,
     #[serde(default)]
@@ -309,6 +315,15 @@ impl RawLayer {
                 .as_ref()
                 .map(|word| *word.get_ref()),
         })
+    }
+}
+
+/// What can be shown on a line.
+fn words(text: &str) -> Result<String, &'static str> {
+    let shown = (1..=WORDS_MAX).contains(&text.trim().chars().count());
+    match shown && !text.chars().any(is_unprintable) {
+        true => Ok(text.to_owned()),
+        false => Err("must be 1 to 200 characters that can be shown"),
     }
 }
 

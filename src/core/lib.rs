@@ -17,6 +17,7 @@ pub mod ctap;
 pub mod date;
 pub mod enroll;
 pub mod login;
+pub mod pending;
 pub mod pin;
 pub mod pin_check;
 mod pin_exchange;

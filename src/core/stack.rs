@@ -17,7 +17,7 @@ mod text;
 pub use chain::{Call, Chain, Handler};
 pub use control::Action;
 pub use dispatch::{Outcome, run};
-pub use edit::{Edited, Refusal, disable, enable, our_line};
+pub use edit::{Edited, Refusal, disable, enable, our_line, stricter};
 pub use judge::{Judgement, Problem, judge};
 pub use modules::{Ability, ability, asks_a_key, is_ours};
 

@@ -123,6 +123,18 @@ impl State {
         }
     }
 
+    /// The uses that were for `service`, each as a text that no two uses share.
+    #[must_use]
+    pub fn marks(&self, service: &str) -> Vec<String> {
+        let of_service = self.credentials.iter().filter(|used| used.last_service == service);
+        let mark = |used: &Used| {
+            let when = used.last_used.as_deref().unwrap_or("-");
+            let hash = base64url::encode(&used.id_hash);
+            format!("{} {hash} {} {when}", self.user, used.counter)
+        };
+        of_service.map(mark).collect()
+    }
+
     fn known(&self, credential: &Credential) -> Option<&Used> {
         self.credentials.iter().find(|used| used.is_of(credential))
     }

@@ -63,6 +63,29 @@ pub fn effective_uid() -> Uid {
     nix::unistd::geteuid().as_raw()
 }
 
+/// Does something as a program does that `uid` has started and that is root by its setuid bit: with that real user. For the
+/// command alone, which is its whole process.
+///
+/// # Errors
+/// [`Fault`] where it cannot be, or cannot be undone.
+pub fn with_real_uid<T>(uid: Uid, work: impl FnOnce() -> T) -> Result<T, Fault> {
+    let fault = |errno| Fault { call: "setresuid", errno: errno as i32 };
+    let root = nix::unistd::Uid::from_raw(0);
+    nix::unistd::setresuid(nix::unistd::Uid::from_raw(uid), root, root).map_err(fault)?;
+    let done = work();
+    nix::unistd::setresuid(root, root, root).map_err(fault)?;
+    Ok(done)
+}
+
+/// Who has logged in at the beginning of all that this process comes from (`loginuid`, which the kernel keeps and only root
+/// can set), where somebody has.
+#[must_use]
+pub fn login_uid() -> Option<Uid> {
+    let text = std::fs::read_to_string("/proc/self/loginuid").ok()?;
+    // The number of nobody.
+    text.trim().parse().ok().filter(|&uid| uid != Uid::MAX)
+}
+
 /// What is wanted of an entry.
 struct Entry {
     uid: Uid,

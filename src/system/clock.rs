@@ -32,6 +32,13 @@ pub fn since_1970() -> Result<Duration, Fault> {
     read(ClockId::CLOCK_REALTIME)
 }
 
+/// The name that the kernel gave to this boot (`boot_id`, random(4)): another one after every start.
+#[must_use]
+pub fn boot() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(text.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
 fn read(clock: ClockId) -> Result<Duration, Fault> {
     let fault = |errno| Fault { call: "clock_gettime", errno };
     let time = clock_gettime(clock).map_err(|errno| fault(errno as i32))?;

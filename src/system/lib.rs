@@ -17,6 +17,7 @@ mod lock;
 pub mod machine;
 mod open_keys;
 pub mod pam;
+pub mod pending;
 pub mod random;
 pub mod records;
 mod replace;
@@ -24,6 +25,7 @@ mod report_descriptor;
 #[cfg(test)]
 mod scratch;
 pub mod signals;
+pub mod stacks;
 mod state;
 pub mod terminal;
 mod walk;

@@ -105,7 +105,7 @@ impl LockedRecords<'_> {
             Replacement { directory: &self.users, temporary: &temporary, name: &name, mode: 0o644 };
         let place = self.places.beneath(&self.places.users).join(&name);
         replacement
-            .write(text.as_str())
+            .write(text.as_bytes())
             .and_then(|()| fsync(&self.users))
             .map_err(|errno| WriteError::File(failed(&place, errno)))
     }

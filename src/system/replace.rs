@@ -31,7 +31,7 @@ impl Replacement<'_> {
     ///
     /// # Errors
     /// The old one is there, and nothing else that could be removed.
-    pub(crate) fn write(&self, text: &str) -> Result<(), Errno> {
+    pub(crate) fn write(&self, text: &[u8]) -> Result<(), Errno> {
         // A write beyond RLIMIT_FSIZE, which is the caller's of a setuid program to choose, kills the process.
         let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE)?;
         if u64::try_from(text.len()).is_ok_and(|length| length > limit) {
@@ -46,7 +46,7 @@ impl Replacement<'_> {
     }
 
     /// A crash between two of them leaves the old file and at most a temporary one.
-    fn steps(&self, text: &str) -> Result<(), Errno> {
+    fn steps(&self, text: &[u8]) -> Result<(), Errno> {
         // What a crashed writer has left behind.
         match unlinkat(self.directory, self.temporary, UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => {}
@@ -54,7 +54,7 @@ impl Replacement<'_> {
         }
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
         let mut file = File::from(create_at(self.directory, self.temporary, flags)?);
-        file.write_all(text.as_bytes()).map_err(number)?;
+        file.write_all(text).map_err(number)?;
         file.set_permissions(Permissions::from_mode(self.mode)).map_err(number)?;
         file.sync_all().map_err(number)?;
         renameat(self.directory, self.temporary, self.directory, self.name)

@@ -87,7 +87,7 @@ impl AccountState {
             name: &name,
             mode: 0o600,
         };
-        replacement.write(text).map_err(|errno| failed(&self.place(), errno))
+        replacement.write(text.as_bytes()).map_err(|errno| failed(&self.place(), errno))
     }
 
     fn place(&self) -> PathBuf {

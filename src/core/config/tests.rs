@@ -11,6 +11,7 @@ const WHOLE: &str = "\
 schema = 1
 rp_id = \"pam://example\"
 self_service = true
+way_back = \"Rescue system; the password is in the safe.\"
 
 [default]
 mode = \"second-factor\"
@@ -121,7 +122,17 @@ fn an_argument_wins_over_the_service_and_that_over_the_default() {
     assert_eq!((said.touch, said.pin_guard), (Duration::from_secs(7), 2));
     assert_eq!(said.counter, CounterPolicy::Deny);
     assert_eq!(said.rules.verification, Verification::Required);
-    assert!(ConfigFile::parse(WHOLE.as_bytes()).expect("a file").self_service);
+    let whole = ConfigFile::parse(WHOLE.as_bytes()).expect("a file");
+    assert!(whole.self_service);
+    assert_eq!(whole.way_back.as_deref(), Some("Rescue system; the password is in the safe."));
+}
+
+#[test]
+fn given_a_way_back_that_says_nothing_then_it_is_an_error() {
+    for text in ["\"\"", "\"  \"", "\"a\\nb\"", &format!("\"{}\"", "x".repeat(201))] {
+        let file = format!("schema = 1\nway_back = {text}\n");
+        assert!(ConfigFile::parse(file.as_bytes()).is_err(), "{text}");
+    }
 }
 
 #[test]
@@ -242,6 +253,7 @@ fn given_an_argument_in_doubt_then_it_is_refused_by_number_and_key() {
         (&["mode=alternative", "mode=alternative"], "argument 2: mode: given twice"),
         (&["rp_id=pam://x"], "argument 1: rp_id: belongs in the policy file"),
         (&["self_service=true"], "argument 1: self_service: belongs in the policy file"),
+        (&["way_back=x"], "argument 1: way_back: belongs in the policy file"),
         (&["pin_guard=8"], "argument 1: pin_guard: must be 1 to 7"),
         (&["pin_guard=+3"], "argument 1: pin_guard: must be a whole number"),
         (&["pin_guard=03"], "argument 1: pin_guard: must be a whole number"),

@@ -90,6 +90,25 @@ pub fn our_line(mode: Mode, arguments: &[String]) -> String {
     line
 }
 
+/// `text` with the line of [`our_line`] made stricter: it lets by nobody but who has just touched a key, not even whom the
+/// policy exempts. A login by it shows that the key works there.
+#[must_use]
+pub fn stricter(text: &[u8], mode: Mode, arguments: &[String]) -> Option<Vec<u8>> {
+    let line = our_line(mode, arguments);
+    let (control, strict) = match mode {
+        Mode::Alternative => ("sufficient", "[success=done default=die]"),
+        Mode::SecondFactor => {
+            ("[success=ok ignore=ignore default=die]", "[success=ok default=die]")
+        }
+    };
+    let at = text.windows(line.len()).position(|window| window == line.as_bytes())?;
+    let after = at.saturating_add(line.len());
+    let mut new = text.get(..at)?.to_vec();
+    new.extend_from_slice(line.replacen(control, strict, 1).as_bytes());
+    new.extend_from_slice(text.get(after..)?);
+    Some(new)
+}
+
 /// The text of `service` with a line for `mode`: right after the password where that ends a login that it fails, before
 /// it where nothing else is in force, and for an alternative before it always.
 ///

@@ -207,6 +207,24 @@ fn given_an_alternative_that_is_none_then_it_is_said() {
     assert_eq!(problems(&open, Mode::Alternative), [Problem::Bypassed { by: None }]);
 }
 
+// I2.
+#[test]
+fn given_the_stricter_line_then_neither_an_exemption_nor_a_password_lets_by() {
+    for (mode, ignored) in [(Mode::SecondFactor, 6), (Mode::Alternative, 6)] {
+        let machine = debian("@include common-auth\n");
+        let new = text(enable(b"sudo", mode, &[], &machine));
+        let strict = stricter(new.as_bytes(), mode, &[]).unwrap();
+        let machine = machine.with("sudo", &strict);
+        let chain = Chain::read(b"sudo", &machine).unwrap();
+        for (answer, code) in [(25, ignored), (0, 0), (7, 7), (9, 9), (28, 28)] {
+            let ours = |name: &[u8]| if is_ours(name) { answer } else { 0 };
+            let outcome = run(&chain, |_, handler| handler.module().map_or(6, ours));
+            assert_eq!(outcome.code, code, "{mode:?} {answer}");
+        }
+    }
+    assert_eq!(stricter(b"auth required pam_unix.so\n", Mode::SecondFactor, &[]), None);
+}
+
 #[test]
 fn given_a_jump_over_our_line_then_it_is_not_taken_out() {
     let sudo = format!(

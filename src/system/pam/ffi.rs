@@ -8,6 +8,14 @@ use ::pam::module::PamHandle;
 pub(super) const ITEM_CONVERSATION: c_int = 5;
 /// `PAM_PROMPT_ECHO_OFF`.
 pub(super) const PROMPT_ECHO_OFF: c_int = 1;
+/// `PAM_PROMPT_ECHO_ON`.
+pub(super) const PROMPT_ECHO_ON: c_int = 2;
+/// `PAM_ERROR_MSG`.
+pub(super) const ERROR_MSG: c_int = 3;
+/// `PAM_TTY`.
+pub(super) const ITEM_TTY: c_int = 3;
+/// `PAM_RUSER`.
+pub(super) const ITEM_RUSER: c_int = 8;
 /// `PAM_TEXT_INFO`.
 pub(super) const TEXT_INFO: c_int = 4;
 /// What functions of libpam and of the conversation return when they have done their work.
@@ -72,4 +80,18 @@ unsafe extern "C" {
     pub(super) fn pam_fail_delay(handle: *mut PamHandle, microseconds: c_uint) -> c_int;
 
     pub(super) fn pam_syslog(handle: *const PamHandle, priority: c_int, format: *const c_char, ...);
+
+    pub(super) fn pam_start_confdir(
+        service: *const c_char,
+        user: *const c_char,
+        conversation: *const Conversation,
+        confdir: *const c_char,
+        handle: *mut *mut PamHandle,
+    ) -> c_int;
+
+    pub(super) fn pam_set_item(handle: *mut PamHandle, item: c_int, value: *const c_void) -> c_int;
+
+    pub(super) fn pam_authenticate(handle: *mut PamHandle, flags: c_int) -> c_int;
+
+    pub(super) fn pam_end(handle: *mut PamHandle, status: c_int) -> c_int;
 }

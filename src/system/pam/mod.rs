@@ -1,5 +1,6 @@
 //! libpam as the flows want it: who asks, whom for, the conversation and the log.
 
+pub mod application;
 mod conversation;
 mod data;
 mod ffi;
