@@ -1,16 +1,23 @@
 //! The command line: what is typed, as the verb that is meant. Nothing is looked up here.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use fidokey_core::credential::{AccountName, Algorithm, KeyName, Verification, is_unprintable};
+use fidokey_core::policy::Mode;
 
 use crate::outcome::{Exit, Failure};
 
 /// What is meant.
 #[derive(Debug)]
 pub(crate) enum Verb {
+    /// Take the module out of stacks.
+    Disable(Disable),
+    /// Put the module into stacks.
+    Enable(Enable),
     /// Register a key.
     Enroll(Enroll),
     /// This text was asked for.
@@ -21,6 +28,8 @@ pub(crate) enum Verb {
     List(List),
     /// Nothing was typed; this is the help.
     Nothing(String),
+    /// Undo what nobody has confirmed.
+    Revert(Revert),
     /// Try a login.
     Test(Test),
 }
@@ -40,10 +49,14 @@ Exit codes: 0 yes or done; 1 no; 2 usage; 3 no key, timed out or cancelled; 4 no
 
 #[derive(Debug, Subcommand)]
 enum Typed {
+    Disable(Disable),
+    Enable(Enable),
     Enroll(Enroll),
     #[command(subcommand)]
     Key(Key),
     List(List),
+    #[command(hide = true)]
+    Revert(Revert),
     Test(Test),
 }
 
@@ -62,6 +75,57 @@ enum Pin {
     ///
     /// A wrong one spends a try; after the last one the key has to be reset. Plug in that key alone.
     Check,
+}
+
+/// Ask for the key in a service: puts the module's line into its PAM stack (root only).
+///
+/// Nothing is changed before the account with the key has logged in by the new stack, in a directory of its own. Where
+/// the line would not be in force, or nobody could log in any more, it is refused.
+#[derive(Args, Debug)]
+pub(crate) struct Enable {
+    /// The services: names of files in /etc/pam.d
+    #[arg(required = true, value_name = "SERVICE", value_parser = service_name)]
+    pub(crate) services: Vec<String>,
+    /// second-factor: the key after the password; alternative: the key instead of it
+    #[arg(long, value_name = "MODE", value_parser = mode, default_value = "second-factor")]
+    pub(crate) mode: Mode,
+    /// Who logs in by the new stack [default: who has logged in here]
+    #[arg(long, value_name = "USER", value_parser = account_name)]
+    pub(crate) user: Option<AccountName>,
+    /// Undo it unless somebody logs in by it within this time, 30s to 60m; a restart undoes it as well
+    #[arg(long = "try", value_name = "TIME", value_parser = span)]
+    pub(crate) trial: Option<Duration>,
+    /// Show what would be changed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask for a login, a second key or a way back in: somebody may be locked out
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Stop asking for the key in a service: takes the module's line out of its PAM stack (root only; needs no key).
+#[derive(Args, Debug)]
+pub(crate) struct Disable {
+    /// The services: names of files in /etc/pam.d
+    #[arg(required = true, value_name = "SERVICE", value_parser = service_name)]
+    pub(crate) services: Vec<String>,
+    /// The root of another system that is mounted there
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) root: Option<PathBuf>,
+    /// Show what would be changed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Take the line out even where the others would then do something else
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Undo what was enabled with --try and that nobody has logged in by in time
+#[derive(Args, Debug)]
+pub(crate) struct Revert {
+    /// Whatever time is left: the machine has just been started
+    #[arg(long)]
+    pub(crate) boot: bool,
 }
 
 /// Register the key that is touched (root only).
@@ -121,9 +185,12 @@ pub(crate) struct Test {
 /// [`Failure`] for what cannot be meant.
 pub(crate) fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<Verb, Failure> {
     let error = match CommandLine::try_parse_from(typed) {
+        Ok(CommandLine { verb: Typed::Disable(asked) }) => return Ok(Verb::Disable(asked)),
+        Ok(CommandLine { verb: Typed::Enable(asked) }) => return Ok(Verb::Enable(asked)),
         Ok(CommandLine { verb: Typed::Enroll(asked) }) => return Ok(Verb::Enroll(asked)),
         Ok(CommandLine { verb: Typed::Key(Key::Pin(Pin::Check)) }) => return Ok(Verb::KeyPinCheck),
         Ok(CommandLine { verb: Typed::List(asked) }) => return Ok(Verb::List(asked)),
+        Ok(CommandLine { verb: Typed::Revert(asked) }) => return Ok(Verb::Revert(asked)),
         Ok(CommandLine { verb: Typed::Test(asked) }) => return Ok(Verb::Test(asked)),
         Err(error) => error,
     };
@@ -162,6 +229,23 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
 fn verification(text: &str) -> Result<Verification, String> {
     let known = Verification::ALL.into_iter().find(|verification| verification.word() == text);
     known.ok_or_else(|| "a verification is none or required".to_owned())
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    let known = Mode::ALL.into_iter().find(|mode| mode.word() == text);
+    known.ok_or_else(|| "a mode is second-factor or alternative".to_owned())
+}
+
+/// `30s`, `5m`.
+fn span(text: &str) -> Result<Duration, String> {
+    let number = |digits: &str| digits.parse::<u64>().ok();
+    let seconds = match (text.strip_suffix('s'), text.strip_suffix('m')) {
+        (Some(seconds), _) => number(seconds),
+        (_, Some(minutes)) => number(minutes).and_then(|minutes| minutes.checked_mul(60)),
+        _ => None,
+    };
+    let seconds = seconds.filter(|seconds| (30..=3600).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| "a time is 30s to 60m".to_owned())
 }
 
 /// The name as libpam would have it, which puts it into lower case.

@@ -31,7 +31,7 @@ pub(crate) fn run(asked: &Enroll) -> Outcome {
     let added_by = account::own()?.name;
     let places = Places::system();
     let mut machine = System::new(places.clone());
-    let policy = policy(&mut machine)?;
+    let policy = policy(&places)?;
     let existing = credentials(record::of(&account, machine.record(account.uid))?);
     let name = asked.name.clone().map_or_else(|| free_name(&existing), Ok)?;
     let mut keys = Hidraw::new().keeping_signals();
@@ -83,9 +83,11 @@ fn whom() -> Failure {
     Failure::new(Exit::Usage, "For whom the key is was not said.", remedy)
 }
 
-/// What new credentials are bound to, and what logins with them will have to prove.
-fn policy(machine: &mut System) -> Result<ConfigFile, Failure> {
-    let Some(TextFile { path, text }) = machine.config()? else { return Ok(ConfigFile::default()) };
+/// The policy: what new credentials are bound to, what logins will have to prove.
+pub(crate) fn policy(places: &Places) -> Result<ConfigFile, Failure> {
+    let Some(TextFile { path, text }) = places.read_config()? else {
+        return Ok(ConfigFile::default());
+    };
     ConfigFile::parse(&text).map_err(|misfit| {
         Failure::new(
             Exit::Unreadable,

@@ -11,6 +11,7 @@ mod list;
 mod log;
 mod outcome;
 mod record;
+mod stack;
 mod terminal;
 mod test;
 
@@ -31,9 +32,12 @@ fn main() -> ExitCode {
 
 fn run() -> Outcome {
     match arguments::parse(std::env::args_os())? {
+        Verb::Disable(asked) => stack::disable::run(&asked),
+        Verb::Enable(asked) => stack::enable::run(&asked),
         Verb::Enroll(asked) => enroll::run(&asked),
         Verb::KeyPinCheck => key::check(),
         Verb::List(asked) => list::run(&asked),
+        Verb::Revert(asked) => stack::revert::run(&asked),
         Verb::Test(asked) => test::run(&asked),
         Verb::Help(text) => terminal::print(&text).map(|()| Exit::Done),
         Verb::Nothing(help) => {

@@ -41,6 +41,12 @@ fn try_say(lines: &str) -> std::io::Result<()> {
     err.flush()
 }
 
+/// Writes a prompt to the standard error, without an end of the line.
+pub(crate) fn say_prompt(prompt: &str) {
+    let mut err = stderr().lock();
+    let _ = write!(err, "{prompt}").and_then(|()| err.flush());
+}
+
 /// The host of a ceremony at a terminal.
 #[derive(Debug)]
 pub(crate) struct TerminalHost {

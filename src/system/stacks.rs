@@ -82,9 +82,17 @@ impl Stacks {
         if let Some(text) = self.read_checked(ETC, name)? {
             return Ok(Some(Service { text, vendor: false }));
         }
+        Ok(self.vendors(name)?.map(|text| Service { text, vendor: true }))
+    }
+
+    /// The text that the vendor has for the service, whether or not the administrator's is read.
+    ///
+    /// # Errors
+    /// As [`Stacks::service`].
+    pub fn vendors(&self, name: &str) -> Result<Option<Vec<u8>>, FileError> {
         for directory in VENDOR {
             if let Some(text) = self.read_checked(directory, name)? {
-                return Ok(Some(Service { text, vendor: true }));
+                return Ok(Some(text));
             }
         }
         Ok(None)
@@ -138,6 +146,14 @@ impl Stacks {
         }
     }
 
+    /// Every text that could be read by the name of a service, with what the administrator has before what the vendor has:
+    /// for a directory that stands for all of them.
+    #[must_use]
+    pub fn texts(&self) -> Vec<(String, Vec<u8>)> {
+        let text = |name: String| self.stack(name.as_bytes()).map(|text| (name, text));
+        self.services().into_iter().filter_map(text).collect()
+    }
+
     /// The administrator's directory, to be written to, and where the file of a service is in it.
     fn etc(&self, name: &str) -> Result<(OwnedFd, PathBuf), FileError> {
         let directory = beneath(&self.places.root, ETC);
@@ -187,6 +203,14 @@ impl Stacks {
         }
         Some(self.places.root.join(at))
     }
+}
+
+/// A new directory for a trial, root's alone, which is gone after the next start of the machine.
+///
+/// # Errors
+/// What the kernel says.
+pub fn trial_directory() -> std::io::Result<PathBuf> {
+    Ok(nix::unistd::mkdtemp("/run/fidokey-trial-XXXXXX")?)
 }
 
 /// The names on the way, `..` among them.

@@ -45,6 +45,32 @@ impl Places {
     }
 }
 
+impl Places {
+    /// The states of all accounts that can be read, without a lock: a state is replaced in one step.
+    ///
+    /// # Errors
+    /// [`FileError`]: the directory is missing, or others may look into it.
+    pub fn states(&self) -> Result<Vec<TextFile>, FileError> {
+        let place = self.beneath(&self.state);
+        let missing = || error(&place, "missing_directory", Errno::ENOENT);
+        let directory =
+            self.walk().directory(&self.state, Kind::PrivateDirectory)?.ok_or_else(missing)?;
+        let names = std::fs::read_dir(&place).into_iter().flatten().flatten();
+        let of_account = |name: &PathBuf| {
+            let uid = name.to_str().and_then(|name| name.strip_suffix(".toml"));
+            uid.is_some_and(|uid| uid.parse::<Uid>().is_ok())
+        };
+        let names = names.map(|entry| PathBuf::from(entry.file_name())).filter(of_account);
+        let read = |name: PathBuf| {
+            self.walk()
+                .file(&directory, &place.join(&name), &name, Kind::PrivateFile)
+                .ok()
+                .flatten()
+        };
+        Ok(names.filter_map(read).collect())
+    }
+}
+
 /// Opens and locks the lock file of `uid`, which is made where it is absent and never removed.
 fn take(directory: &OwnedFd, place: &Path, uid: Uid) -> Result<OwnedFd, FileError> {
     let name = format!(".{uid}.lock");

@@ -56,6 +56,12 @@ pub fn secret(take: &mut dyn FnMut(&[u8])) -> Result<(), NotRead> {
     Ok(())
 }
 
+/// The terminal that the command's standard input is, as a path, where it is one.
+#[must_use]
+pub fn own_tty() -> Option<String> {
+    nix::unistd::ttyname(stdin()).ok()?.into_os_string().into_string().ok()
+}
+
 /// Waits for input; a signal ends it.
 fn wait(input: &impl AsFd, signals: Option<&Signals>) -> Result<(), NotRead> {
     let sources = signals.map(Signals::sources);

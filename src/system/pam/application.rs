@@ -20,6 +20,8 @@ use super::ffi::{
 
 /// The most messages of one call (`PAM_MAX_NUM_MSG`).
 const MESSAGES_MAX: usize = 32;
+/// The most bytes of an answer: `PAM_MAX_RESP_SIZE` is 512 with the NUL.
+const ANSWER_MAX: usize = 511;
 /// `PAM_CONV_ERR`.
 const CONVERSATION_FAILED: c_int = 19;
 
@@ -27,8 +29,8 @@ const CONVERSATION_FAILED: c_int = 19;
 pub trait Person {
     /// Shows a text; `false` where that cannot be done.
     fn show(&mut self, text: &str) -> bool;
-    /// The answer to a prompt, without a zero byte; none where there is none.
-    fn answer(&mut self, prompt: &str) -> Option<Zeroizing<Vec<u8>>>;
+    /// Lends `take` the answer to a prompt; `false` where there is none.
+    fn answer(&mut self, prompt: &str, take: &mut dyn FnMut(&[u8])) -> bool;
 }
 
 /// What the stack of `service` in `directory` says to a login of `user`: the code of `pam_authenticate`.
@@ -139,7 +141,16 @@ fn answers(
     texts: &[(c_int, String)],
 ) -> Option<Vec<Option<Zeroizing<Vec<u8>>>>> {
     let answer = |(style, text): &(c_int, String)| match *style {
-        PROMPT_ECHO_OFF | PROMPT_ECHO_ON => person.answer(text).map(Some),
+        PROMPT_ECHO_OFF | PROMPT_ECHO_ON => {
+            // Of one size: a part that was copied would not be wiped.
+            let mut answer = Zeroizing::new(Vec::with_capacity(ANSWER_MAX));
+            let given = person.answer(text, &mut |typed| {
+                answer.clear();
+                answer.extend(typed.iter().take(ANSWER_MAX));
+            });
+            // An answer ends at a zero byte.
+            (given && !answer.contains(&0)).then_some(Some(answer))
+        }
         TEXT_INFO | ERROR_MSG => person.show(text).then_some(None),
         _ => None,
     };

@@ -1,0 +1,132 @@
+//! What the verbs about stacks have in common: whose stacks, what was changed, and how a file is put back.
+
+use std::time::Duration;
+
+use fidokey_core::audit::Line;
+use fidokey_core::stack::{Refusal, Trouble};
+use fidokey_system::accounts::{effective_uid, real_uid};
+use fidokey_system::files::Places;
+use fidokey_system::pending::Kept;
+use fidokey_system::stacks::{Service, Stacks};
+
+use crate::log;
+use crate::outcome::{Exit, Failure};
+
+pub(crate) mod disable;
+pub(crate) mod enable;
+mod lockout;
+mod proof;
+pub(crate) mod revert;
+mod timer;
+
+/// How long to wait for somebody else who edits stacks.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A stack that is to be replaced.
+struct Edit {
+    service: String,
+    before: Service,
+    after: Vec<u8>,
+    /// The line that came or went, from 1.
+    line: usize,
+}
+
+/// Root, and by nobody's setuid bit.
+fn only_root(verb: &str) -> Result<(), Failure> {
+    if real_uid() == 0 && effective_uid() == 0 {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::NotPermitted,
+        "Only root edits the stacks in /etc/pam.d.",
+        format!("Run `sudo fidokey {verb}`, or ask your administrator."),
+    ))
+}
+
+/// The service as it is now.
+fn service(stacks: &Stacks, name: &str) -> Result<Service, Failure> {
+    stacks.service(name)?.ok_or_else(|| {
+        Failure::new(
+            Exit::No,
+            format!("There is no service {name}."),
+            "See `ls /etc/pam.d` for those that there are.",
+        )
+    })
+}
+
+/// What is kept of edits, locked against others who edit.
+fn kept(places: &Places) -> Result<Kept<'_>, Failure> {
+    places.kept(PATIENCE)?.ok_or_else(|| {
+        Failure::new(
+            Exit::No,
+            "Nothing was changed: somebody else is editing the stacks.",
+            "Run the command again when that is done.",
+        )
+    })
+}
+
+/// Replaces each stack, after the text before was kept; all of them, or none.
+fn write(stacks: &Stacks, edits: &[Edit]) -> Result<(), Failure> {
+    for (done, edit) in edits.iter().enumerate() {
+        if let Err(error) = put(stacks, &edit.service, &edit.after) {
+            for undone in edits.iter().take(done.saturating_add(1)) {
+                // What cannot be put back either is what it was, or whole and new: one file is never half of each.
+                let _ = back(stacks, undone);
+            }
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+/// The text, or none where the vendor's is the same: then the administrator's file is not needed.
+fn put(stacks: &Stacks, service: &str, text: &[u8]) -> Result<(), fidokey_core::ports::FileError> {
+    match stacks.vendors(service)? {
+        Some(vendors) if vendors == text => stacks.remove(service),
+        _ => stacks.replace(service, text),
+    }
+}
+
+fn back(stacks: &Stacks, edit: &Edit) -> Result<(), fidokey_core::ports::FileError> {
+    match edit.before.vendor {
+        true => stacks.remove(&edit.service),
+        false => stacks.replace(&edit.service, &edit.before.text),
+    }
+}
+
+/// Into the log: what became of which stack.
+fn logged(change: &str, service: &str, by: &str) {
+    let mut line = Line::default();
+    line.field("stack", change).field("service", service).field("by", by);
+    log::changed(&line);
+}
+
+/// Why a stack is not edited, in two lines.
+fn refused(service: &str, refusal: &Refusal) -> Failure {
+    let remedy = match refusal {
+        Refusal::Trouble(Trouble::NoService) => {
+            "See `ls /etc/pam.d` for those that there are.".to_owned()
+        }
+        Refusal::Trouble(_) => "Mend that line, then run the command again.".to_owned(),
+        Refusal::Present(_) => format!("Take that line out first: `fidokey disable {service}`."),
+        Refusal::NoPlace(_) => {
+            "Mend the stack; pam_fidokey(8) has what a line needs before it and after it."
+                .to_owned()
+        }
+        Refusal::Elsewhere(place) => match place.file.as_slice() {
+            b"common-auth" => {
+                "Run `pam-auth-update --disable fidokey`, or take the line out by hand.".to_owned()
+            }
+            b"system-auth" | b"password-auth" => {
+                "Run `authselect disable-feature with-fidokey`, or take the line out by hand."
+                    .to_owned()
+            }
+            _ => "Take the line out by hand, for all services that use that file.".to_owned(),
+        },
+        Refusal::Entangled(_) => {
+            "Mend what jumps over that line first, or say --force and mend it afterwards."
+                .to_owned()
+        }
+    };
+    Failure::new(Exit::No, format!("{service} was not changed: {refusal}."), remedy)
+}

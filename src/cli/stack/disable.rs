@@ -1,0 +1,78 @@
+//! `fidokey disable`: the line out of the stack of a service again. Needs no key: it is the way back in.
+
+use fidokey_core::stack::{self, Edited};
+use fidokey_system::files::Places;
+use fidokey_system::stacks::Stacks;
+
+use super::enable::pending;
+use super::{Edit, kept, logged, only_root, refused, service, write};
+use crate::arguments::Disable;
+use crate::outcome::{Exit, Outcome};
+use crate::terminal::{print, say};
+
+/// Disables the module for each of the services, or for none.
+pub(crate) fn run(asked: &Disable) -> Outcome {
+    only_root("disable")?;
+    let mut places = Places::system();
+    if let Some(root) = &asked.root {
+        places.root.clone_from(root);
+    }
+    let stacks = Stacks::new(places.clone());
+    let mut edits = Vec::new();
+    for name in &asked.services {
+        let before = service(&stacks, name)?;
+        match stack::disable(name.as_bytes(), asked.force, &stacks) {
+            Err(refusal) => return Err(refused(name, &refusal)),
+            Ok(Edited::Unchanged(_)) => say(&format!("{name} is not enabled.")),
+            Ok(Edited::Changed { text, line, .. }) => {
+                edits.push(Edit { service: name.clone(), before, after: text, line });
+            }
+        }
+    }
+    if asked.dry_run {
+        for Edit { service, line, before, .. } in &edits {
+            let text = String::from_utf8_lossy(&before.text);
+            let gone = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+            print(&format!("/etc/pam.d/{service}:{line}: - {gone}"))?;
+        }
+        say("Nothing was changed (--dry-run).");
+        return Ok(Exit::Done);
+    }
+    committed(&places, &stacks, &edits)?;
+    for Edit { service, line, .. } in &edits {
+        logged("disabled", service, "root");
+        print(&format!("Disabled {service}: line {line} is gone from /etc/pam.d/{service}."))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Whoever rescues a machine must not be stopped by what is kept beside: then it is not kept.
+fn committed(
+    places: &Places,
+    stacks: &Stacks,
+    edits: &[Edit],
+) -> Result<(), crate::outcome::Failure> {
+    let kept = match kept(places) {
+        Ok(kept) => kept,
+        Err(failure) => {
+            failure.say();
+            say("The stack is changed all the same; its text before is not kept.");
+            return write(stacks, edits);
+        }
+    };
+    for edit in edits {
+        if let Err(error) = kept.keep(&edit.service, &edit.before.text) {
+            say(&format!("The text of {} before is not kept: {error}.", edit.service));
+        }
+    }
+    write(stacks, edits)?;
+    // What is disabled waits for nobody.
+    if let Ok(Some(mut waiting)) = pending(&kept) {
+        waiting.edits.retain(|edit| edits.iter().all(|done| done.service != edit.service));
+        match waiting.edits.is_empty() {
+            true => kept.remove_journal()?,
+            false => kept.write_journal(&waiting.to_toml())?,
+        }
+    }
+    Ok(())
+}

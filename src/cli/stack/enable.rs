@@ -1,0 +1,261 @@
+//! `fidokey enable`: a line into the stack of a service, after somebody has logged in by it.
+
+use std::time::Duration;
+
+use fidokey_core::config::{ConfigError, ConfigFile, Settings};
+use fidokey_core::pending::{self, Pending};
+use fidokey_core::policy::Mode;
+use fidokey_core::ports::Account;
+use fidokey_core::stack::{self, Edited, Judgement, Problem};
+use fidokey_core::state::State;
+use fidokey_system::clock;
+use fidokey_system::files::Places;
+use fidokey_system::pending::Kept;
+use fidokey_system::stacks::Stacks;
+
+use super::{Edit, kept, lockout, logged, only_root, proof, refused, service, timer, write};
+use crate::arguments::Enable;
+use crate::enroll::policy;
+use crate::outcome::{Exit, Failure, Outcome};
+use crate::terminal::{print, say};
+
+/// A service whose name has another one beside it, which is asked in the same situation.
+const SIBLINGS: [(&str, &str); 4] =
+    [("sudo", "sudo-i"), ("su", "su-l"), ("sudo-i", "sudo"), ("su-l", "su")];
+
+/// Enables the module for each of the services, or for none.
+pub(crate) fn run(asked: &Enable) -> Outcome {
+    only_root("enable")?;
+    let places = Places::system();
+    let stacks = Stacks::new(places.clone());
+    let policy = policy(&places)?;
+    let mut wanted = Vec::new();
+    for name in &asked.services {
+        wanted.extend(one(&stacks, &policy, asked.mode, name)?);
+    }
+    if asked.dry_run {
+        return shown(&wanted);
+    }
+    if wanted.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let by = match asked.force {
+        true => None,
+        false => Some(lockout::acting(asked.user.as_ref(), &places)?),
+    };
+    if let Some(account) = &by {
+        for Wanted { edit, settings, .. } in &wanted {
+            lockout::check(account, &edit.service, settings, &policy, &places)?;
+        }
+        for Wanted { edit, arguments, .. } in &wanted {
+            let strict = stack::stricter(&edit.after, asked.mode, arguments).ok_or_else(no_line)?;
+            proof::prove(&stacks, &edit.service, &strict, account)?;
+        }
+    }
+    let edits: Vec<Edit> = wanted.into_iter().map(|wanted| wanted.edit).collect();
+    commit(&places, &stacks, &edits, asked.trial)?;
+    report(&stacks, &edits, asked, by.as_ref())
+}
+
+/// What is to be changed, and what is in force then.
+struct Wanted {
+    edit: Edit,
+    arguments: Vec<String>,
+    settings: Settings,
+}
+
+/// The edit of one service; none where it is enabled already.
+fn one(
+    stacks: &Stacks,
+    policy: &ConfigFile,
+    mode: Mode,
+    name: &str,
+) -> Result<Option<Wanted>, Failure> {
+    let before = service(stacks, name)?;
+    let (arguments, settings) = arguments(policy, mode, name)?;
+    match stack::enable(name.as_bytes(), mode, &arguments, stacks) {
+        Err(refusal) => Err(refused(name, &refusal)),
+        Ok(Edited::Unchanged(Judgement { ours, .. })) => {
+            let place = ours.first().map_or_else(String::new, |place| format!(" ({place})"));
+            say(&format!("{name} is enabled already{place}."));
+            Ok(None)
+        }
+        Ok(Edited::Changed { text, line, judgement }) => {
+            if judgement.problems.contains(&Problem::First) {
+                say(&format!(
+                    "{name}: the key will be asked for before the password, for what it includes ends at the right password."
+                ));
+            }
+            let edit = Edit { service: name.to_owned(), before, after: text, line };
+            Ok(Some(Wanted { edit, arguments, settings }))
+        }
+    }
+}
+
+/// What the line must say beyond its mode, so that the policy takes it, and what is in force then.
+fn arguments(
+    policy: &ConfigFile,
+    mode: Mode,
+    service: &str,
+) -> Result<(Vec<String>, Settings), Failure> {
+    let settings = |arguments: &[String]| {
+        let mode = format!("mode={}", mode.word());
+        let all: Vec<&[u8]> = [mode.as_bytes()]
+            .into_iter()
+            .chain(arguments.iter().map(|one| one.as_bytes()))
+            .collect();
+        policy.clone().settings(service, &all)
+    };
+    let none = Vec::new();
+    let settings = match settings(&none) {
+        Ok(settings) => return Ok((none, settings)),
+        // The key instead of the password: unless the policy says that a touch is enough there.
+        Err(ConfigError::Incomplete { key: "touch_only_alternative", .. }) => {
+            let arguments = vec!["verification=required".to_owned()];
+            settings(&arguments).map(|settings| (arguments, settings))
+        }
+        Err(error) => Err(error),
+    };
+    settings.map_err(|error| {
+        Failure::new(
+            Exit::Unreadable,
+            format!("{service} was not changed: the policy cannot be used: {error}."),
+            "Mend /etc/fidokey/config.toml.",
+        )
+    })
+}
+
+fn shown(wanted: &[Wanted]) -> Outcome {
+    for Wanted { edit, .. } in wanted {
+        let text = String::from_utf8_lossy(&edit.after);
+        let line = text.lines().nth(edit.line.saturating_sub(1)).unwrap_or_default();
+        print(&format!("/etc/pam.d/{}:{}: + {line}", edit.service, edit.line))?;
+    }
+    say("Nothing was changed (--dry-run).");
+    Ok(Exit::Done)
+}
+
+/// Writes what was proven, if it is still what it was made from.
+fn commit(
+    places: &Places,
+    stacks: &Stacks,
+    edits: &[Edit],
+    trial: Option<Duration>,
+) -> Result<(), Failure> {
+    let kept = kept(places)?;
+    if kept.journal()?.is_some() {
+        return Err(Failure::new(
+            Exit::No,
+            "Nothing was changed: another edit waits to be confirmed.",
+            "Log in by it to keep it, or wait until it is undone.",
+        ));
+    }
+    for edit in edits {
+        if service(stacks, &edit.service)? != edit.before {
+            return Err(Failure::new(
+                Exit::No,
+                format!(
+                    "Nothing was changed: somebody else has changed {} meanwhile.",
+                    edit.service
+                ),
+                "Run the command again.",
+            ));
+        }
+        kept.keep(&edit.service, &edit.before.text)?;
+    }
+    match trial {
+        None => write(stacks, edits),
+        Some(time) => {
+            kept.write_journal(&journal(places, edits, time)?.to_toml())?;
+            let written = timer::start().and_then(|()| write(stacks, edits));
+            if written.is_err() {
+                kept.remove_journal()?;
+            }
+            written
+        }
+    }
+}
+
+fn journal(places: &Places, edits: &[Edit], time: Duration) -> Result<Pending, Failure> {
+    let now = now()?;
+    let edits = edits.iter().map(|edit| {
+        Ok(pending::Edit {
+            service: edit.service.clone(),
+            made: edit.before.vendor,
+            written: pending::hash(&edit.after),
+            before: pending::hash(&edit.before.text),
+            known: logins(places, &edit.service)?,
+        })
+    });
+    Ok(Pending {
+        boot: clock::boot().ok_or_else(no_boot)?,
+        deadline: now.saturating_add(time.as_secs()),
+        edits: edits.collect::<Result<_, Failure>>()?,
+    })
+}
+
+/// Seconds since the machine has started.
+pub(super) fn now() -> Result<u64, Failure> {
+    Ok(Duration::from_nanos(clock::boottime_ns()?).as_secs())
+}
+
+/// The logins by `service` that are known, of everybody.
+pub(super) fn logins(places: &Places, service: &str) -> Result<Vec<String>, Failure> {
+    let states = places.states()?;
+    let states = states.iter().filter_map(|file| State::parse(&file.text).ok());
+    Ok(states.flat_map(|state| state.marks(service)).collect())
+}
+
+fn no_boot() -> Failure {
+    Failure::new(
+        Exit::Bug,
+        "Nothing was changed: the kernel does not say which start of the machine this is.",
+        "See that /proc is mounted.",
+    )
+}
+
+fn no_line() -> Failure {
+    Failure::new(
+        Exit::Bug,
+        "The new stack has no line of ours.",
+        "Please report it: this should not happen.",
+    )
+}
+
+fn report(stacks: &Stacks, edits: &[Edit], asked: &Enable, by: Option<&Account>) -> Outcome {
+    let by = by.map_or("root", |account| account.name.as_str());
+    let change = if asked.trial.is_some() { "tried" } else { "enabled" };
+    for Edit { service, line, .. } in edits {
+        logged(change, service, by);
+        print(&format!("Enabled {service}: /etc/pam.d/{service}:{line}."))?;
+        let sibling =
+            SIBLINGS.into_iter().find_map(|(name, other)| (name == service).then_some(other));
+        if let Some(other) = sibling
+            && !asked.services.iter().any(|name| name == other)
+            && matches!(stack::judge(other.as_bytes(), asked.mode, stacks), Ok(Judgement { ours, .. }) if ours.is_empty())
+        {
+            say(&format!(
+                "{other} is a service of its own, without the key until `fidokey enable {other}`."
+            ));
+        }
+    }
+    if let Some(time) = asked.trial {
+        say(&format!(
+            "Log in by it now, somewhere else: that keeps it. Otherwise it is undone in {} seconds, also by a restart.",
+            time.as_secs()
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// The journal that is pending, or none.
+pub(super) fn pending(kept: &Kept<'_>) -> Result<Option<Pending>, Failure> {
+    let Some(file) = kept.journal()? else { return Ok(None) };
+    Pending::parse(&file.text).map(Some).map_err(|misfit| {
+        Failure::new(
+            Exit::Unreadable,
+            format!("{}: {misfit}.", file.path),
+            "See to the stacks in /etc/pam.d by hand, then remove the file.",
+        )
+    })
+}

@@ -1,0 +1,100 @@
+//! A login by the new stack before anybody depends on it: real libpam, the real module, the password and the key.
+
+use std::path::{Path, PathBuf};
+
+use fidokey_core::ports::Account;
+use fidokey_system::accounts::with_real_uid;
+use fidokey_system::pam::application::{Person, authenticate};
+use fidokey_system::stacks::{Stacks, trial_directory};
+use fidokey_system::terminal::{own_tty, secret};
+
+use crate::outcome::{Exit, Failure};
+use crate::terminal::{printable, say, say_prompt};
+
+/// Has `account` log in by `text` as the stack of `service`.
+///
+/// # Errors
+/// [`Failure`] where the stack does not let in.
+pub(super) fn prove(
+    stacks: &Stacks,
+    service: &str,
+    text: &[u8],
+    account: &Account,
+) -> Result<(), Failure> {
+    let directory = Scratch::make(stacks, service, text)?;
+    say(&format!("Log in by the new stack of {service}, as {}:", account.name));
+    let tty = own_tty();
+    let mut terminal = Terminal;
+    // As a setuid program that the account has started: what asks nobody but root (pam_rootok) must ask now.
+    let code = with_real_uid(account.uid, || {
+        authenticate(
+            service,
+            account.name.as_str(),
+            directory.path(),
+            tty.as_deref(),
+            &mut terminal,
+        )
+    })??;
+    match code {
+        0 => Ok(()),
+        code => Err(Failure::new(
+            Exit::No,
+            format!(
+                "Nothing was changed: the login by the new stack of {service} was denied (PAM code {code})."
+            ),
+            format!(
+                "See the log for why; `fidokey test --user {} --service {service} -- mode=second-factor` tries the key alone.",
+                account.name
+            ),
+        )),
+    }
+}
+
+/// A directory like `/etc/pam.d`, with another text for one service.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn make(stacks: &Stacks, service: &str, text: &[u8]) -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| {
+            Failure::new(
+                Exit::Bug,
+                format!(
+                    "Nothing was changed: no directory for a trial could be made in /run ({error})."
+                ),
+                "See to /run, then run the command again.",
+            )
+        };
+        let directory = trial_directory().map(Self).map_err(failed)?;
+        for (name, text) in stacks.texts() {
+            std::fs::write(directory.0.join(name), text).map_err(failed)?;
+        }
+        std::fs::write(directory.0.join(service), text).map_err(failed)?;
+        Ok(directory)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Where it cannot be removed it is gone after the next start.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Whoever sits at the terminal of the command.
+struct Terminal;
+
+impl Person for Terminal {
+    fn show(&mut self, text: &str) -> bool {
+        say(&printable(text));
+        true
+    }
+
+    fn answer(&mut self, prompt: &str, take: &mut dyn FnMut(&[u8])) -> bool {
+        say_prompt(&printable(prompt));
+        secret(take).is_ok()
+    }
+}

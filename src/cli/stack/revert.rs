@@ -1,0 +1,101 @@
+//! `fidokey revert`: undoes what was enabled with `--try` and that nobody has logged in by in time. Run by a timer while
+//! something is pending, and at every start of the machine.
+
+use std::time::Duration;
+
+use fidokey_core::pending::{Edit, hash};
+use fidokey_system::clock;
+use fidokey_system::files::Places;
+use fidokey_system::pending::Kept;
+use fidokey_system::stacks::Stacks;
+
+use super::enable::{logins, now, pending};
+use super::{logged, only_root, timer};
+use crate::arguments::Revert;
+use crate::outcome::{Exit, Failure, Outcome};
+use crate::terminal::say;
+
+/// Looks at what is pending. A step that was made is not made again: it can be stopped after each.
+pub(crate) fn run(asked: &Revert) -> Outcome {
+    only_root("revert")?;
+    let places = Places::system();
+    let stacks = Stacks::new(places.clone());
+    // Somebody edits just now: the timer comes again.
+    let Some(kept) = places.kept(Duration::ZERO)? else { return Ok(Exit::Done) };
+    let Some(mut waiting) = pending(&kept)? else {
+        timer::stop();
+        return Ok(Exit::Done);
+    };
+    let over = asked.boot || waiting.is_over(&clock::boot().unwrap_or_default(), now()?);
+    let pending_before = waiting.edits.len();
+    let mut left = Vec::new();
+    let mut exit = Exit::Done;
+    for edit in std::mem::take(&mut waiting.edits) {
+        match step(&places, &stacks, &kept, &edit, over) {
+            Ok(Step::Waits) => left.push(edit),
+            Ok(Step::Done(change)) => {
+                logged(change, &edit.service, "fidokey-revert");
+                say(&format!("{}: {change}.", edit.service));
+            }
+            Err(failure) => {
+                failure.say();
+                logged("not_reverted", &edit.service, "fidokey-revert");
+                exit = Exit::No;
+                left.push(edit);
+            }
+        }
+    }
+    let same = left.len() == pending_before;
+    waiting.edits = left;
+    if waiting.edits.is_empty() {
+        kept.remove_journal()?;
+        timer::stop();
+    } else if !same {
+        kept.write_journal(&waiting.to_toml())?;
+    }
+    Ok(exit)
+}
+
+enum Step {
+    /// Nobody has logged in by it, and there is time left.
+    Waits,
+    /// Nothing is pending there any more, and why.
+    Done(&'static str),
+}
+
+fn step(
+    places: &Places,
+    stacks: &Stacks,
+    kept: &Kept<'_>,
+    edit: &Edit,
+    over: bool,
+) -> Result<Step, Failure> {
+    // Without states nobody has logged in.
+    let logins = logins(places, &edit.service).unwrap_or_default();
+    if logins.iter().any(|login| !edit.known.contains(login)) {
+        return Ok(Step::Done("confirmed"));
+    }
+    if !over {
+        return Ok(Step::Waits);
+    }
+    let now = stacks.service(&edit.service)?.map(|service| hash(&service.text));
+    if now != Some(edit.written) {
+        let change = if now == Some(edit.before) { "reverted" } else { "changed_since" };
+        return Ok(Step::Done(change));
+    }
+    if edit.made {
+        stacks.remove(&edit.service)?;
+        return Ok(Step::Done("reverted"));
+    }
+    match kept.kept_text(&edit.service)? {
+        Some(text) if hash(&text) == edit.before => {
+            stacks.replace(&edit.service, &text)?;
+            Ok(Step::Done("reverted"))
+        }
+        _ => Err(Failure::new(
+            Exit::Unreadable,
+            format!("The text that {} had before is not what was kept.", edit.service),
+            format!("Take our line out: `fidokey disable {}`.", edit.service),
+        )),
+    }
+}
