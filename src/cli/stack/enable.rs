@@ -83,7 +83,7 @@ fn one(
         Ok(Edited::Changed { text, line, judgement }) => {
             if judgement.problems.contains(&Problem::First) {
                 say(&format!(
-                    "{name}: the key will be asked for before the password, for what it includes ends at the right password."
+                    "{name}: the key will be asked for before the password, for behind it a login could succeed without the key."
                 ));
             }
             let edit = Edit { service: name.to_owned(), before, after: text, line };
