@@ -22,7 +22,8 @@ use crate::verdict::Reason;
 mod attempt;
 mod verification;
 
-/// The longest that a login waits, whatever keys and neighbours do, while nobody is typing a PIN.
+/// The longest that a login waits, whatever keys and neighbours do, while nobody is typing a PIN; where one of the two waits
+/// is set longer than this, for slow hands, both of them together.
 pub const BUDGET: Duration = Duration::from_secs(45);
 /// When to look again after a key was lost: it may still be listed.
 const LOST: Duration = Duration::from_millis(100);
@@ -47,6 +48,14 @@ pub struct Question<'a> {
 }
 
 impl Question<'_> {
+    /// How long all of it may take.
+    fn budget(&self) -> Duration {
+        match self.wait_for_key.max(self.touch) > BUDGET {
+            true => self.wait_for_key.saturating_add(self.touch),
+            false => BUDGET,
+        }
+    }
+
     /// What must be proven beyond the touch with `credential`.
     fn need(&self, credential: &Credential) -> Verification {
         self.required.max(credential.verification)
@@ -128,7 +137,7 @@ struct Search<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> {
 impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, K> {
     fn begin(asking: Asking<'s, 'k, 'm, 'c, M, H, K>) -> Result<Self, Reason> {
         let start = asking.bus.now().map_err(Reason::Fault)?;
-        let end = start.after(BUDGET);
+        let end = start.after(asking.question.budget());
         Ok(Self {
             asking,
             race: Race::default(),

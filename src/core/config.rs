@@ -17,8 +17,9 @@ use crate::text::{self, Misfit, Source};
 
 pub mod keys;
 
-/// The longest wait that can be set.
-const WAIT_MAX: u64 = 45;
+/// The longest wait that can be set, in seconds: for hands that need their time. Programs end a login too, login(1) after
+/// 60 seconds.
+const WAIT_MAX: u64 = 120;
 /// One less than the tries that a PIN has at the most (CTAP 2.1 section 6.5.2.3): with more left alone nobody could log in.
 const PIN_GUARD_MAX: u8 = 7;
 /// The longest text for people, in characters.
@@ -350,11 +351,11 @@ fn remote(word: &str) -> Result<Remote, &'static str> {
 }
 
 fn wait_for_key(span: &str) -> Result<Duration, &'static str> {
-    seconds(span, 0).ok_or("must be whole seconds, \"0s\" to \"45s\"")
+    seconds(span, 0).ok_or("must be whole seconds, \"0s\" to \"120s\"")
 }
 
 fn touch(span: &str) -> Result<Duration, &'static str> {
-    seconds(span, 1).ok_or("must be whole seconds, \"1s\" to \"45s\"")
+    seconds(span, 1).ok_or("must be whole seconds, \"1s\" to \"120s\"")
 }
 
 fn seconds(span: &str, least: u64) -> Option<Duration> {

@@ -135,6 +135,16 @@ impl State {
         of_service.map(mark).collect()
     }
 
+    /// Puts down the last uses that were for `service` as those of `instead`, which is no service: a login by the very stack
+    /// that is to be tried is none by the one that is in force, and the next one has to show.
+    pub fn set_aside(&mut self, service: &str, instead: &str) {
+        for used in &mut self.credentials {
+            if used.last_service == service {
+                used.last_service = text::printable(instead);
+            }
+        }
+    }
+
     fn known(&self, credential: &Credential) -> Option<&Used> {
         self.credentials.iter().find(|used| used.is_of(credential))
     }

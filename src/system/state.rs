@@ -46,6 +46,20 @@ impl Places {
 }
 
 impl Places {
+    /// Replaces the state of `uid` by what `change` makes of it, where there is one and it makes something.
+    ///
+    /// # Errors
+    /// [`FileError`]: the old one is there.
+    pub fn change_state(
+        &self,
+        uid: Uid,
+        change: impl FnOnce(&[u8]) -> Option<String>,
+    ) -> Result<(), FileError> {
+        let state = self.account_state(uid)?;
+        let Some(file) = state.read()? else { return Ok(()) };
+        change(&file.text).map_or(Ok(()), |text| state.write(&text))
+    }
+
     /// The states of all accounts that can be read, without a lock: a state is replaced in one step.
     ///
     /// # Errors

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use fidokey_core::credential::Credential;
+use fidokey_core::login::login;
 use fidokey_core::ports::KeyId;
 use fidokey_tests::sim::softkey::{Behaviour, Secret, soft_key};
-use fidokey_tests::sim::world::login_of_alice;
+use fidokey_tests::sim::world::{SECOND_FACTOR, login_of_alice, world};
 use fidokey_tests::sim::{SimKeys, Step};
 
 fn secrets(count: u8, id_len: usize) -> Vec<Secret> {
@@ -210,12 +211,9 @@ fn given_a_conversation_that_fails_then_the_key_is_not_armed() {
     let mine = Secret::new(1, 64);
     let (key, seen) = soft_key(std::slice::from_ref(&mine), Behaviour::default());
     let mut keys = SimKeys::with(key);
-    let (mut machine, mut host) = fidokey_tests::sim::world::world(
-        &[mine.credential()],
-        fidokey_tests::sim::world::SECOND_FACTOR,
-    );
+    let (mut machine, mut host) = world(&[mine.credential()], SECOND_FACTOR);
     host.deaf_from = Some(0);
-    let answer = fidokey_core::login::login(&mut machine, &mut host, &mut keys, &[]);
+    let answer = login(&mut machine, &mut host, &mut keys, &[]);
     assert_eq!(answer.number(), 19);
     assert!(seen.borrow().hashes.is_empty());
     assert_eq!(keys.trace.last(), Some(&Step::Close(KeyId(0))));
@@ -232,4 +230,34 @@ fn given_the_touch_then_nothing_is_sent_or_waited_for_after_it() {
     assert_eq!(code, 0);
     assert_eq!(keys.elapsed(), Duration::from_millis(1234));
     assert_eq!(keys.commands(), ["INIT", "getAssertion"]);
+}
+
+/// A key gives up after half a minute; where the policy gives its owner longer it is asked again, each time for another
+/// challenge, and all of it ends with both waits.
+#[test]
+fn given_slow_hands_then_the_key_is_asked_until_the_touch_or_the_time_that_was_set() {
+    let secret = Secret::new(1, 64);
+    let ends = |touch: Option<u64>, set: &str| {
+        let behaviour = Behaviour {
+            touch: touch.map(Duration::from_secs),
+            patience: Some(Duration::from_secs(30)),
+            ..Behaviour::default()
+        };
+        let (key, seen) = soft_key(std::slice::from_ref(&secret), behaviour);
+        let mut keys = SimKeys::with(key);
+        let config = format!("{SECOND_FACTOR}{set}");
+        let (mut machine, mut host) = world(&[secret.credential()], &config);
+        let answer = login(&mut machine, &mut host, &mut keys, &[]);
+        let cues = host.shown.iter().filter(|text| text.starts_with("Touch")).count();
+        assert_eq!(cues, 1, "{:?}", host.shown);
+        let mut hashes = seen.borrow().hashes.clone();
+        hashes.dedup();
+        assert_eq!(hashes.len(), seen.borrow().hashes.len());
+        (answer.number(), keys.elapsed().as_secs(), hashes.len())
+    };
+    let slow = "touch = \"120s\"\n";
+    assert_eq!(ends(Some(100), slow), (0, 100, 4));
+    assert_eq!(ends(Some(25), slow), (0, 25, 1));
+    assert_eq!(ends(None, slow), (7, 120, 4));
+    assert_eq!(ends(Some(100), ""), (7, 30, 1));
 }

@@ -328,3 +328,25 @@ fn given_credentials_that_come_and_go_then_the_state_knows_those_of_the_record()
         assert_eq!(State::parse(text.as_bytes()).unwrap(), state);
     }
 }
+
+/// BAR I4: a login by an edited stack is seen in the states, also that of a key that counts nothing in the same minute as
+/// the login that has proven the stack.
+#[test]
+fn given_a_login_by_a_service_then_its_marks_are_others() {
+    let (mut machine, mut host) = alice();
+    let state = |machine: &SimMachine| {
+        State::parse(machine.states[&1000].as_ref().unwrap().as_ref().unwrap()).unwrap()
+    };
+    for counters in [[0, 0], [5, 6]] {
+        machine.states.clear();
+        assert_eq!(signed(&mut machine, &mut host, counters[0]), 0);
+        let mut proven = state(&machine);
+        assert_eq!(proven.marks("sudo").len(), 1);
+        assert_eq!(proven.marks("su"), Vec::<String>::new());
+        proven.set_aside("sudo", "fidokey-enable");
+        assert_eq!(proven.marks("sudo"), Vec::<String>::new());
+        machine.states.insert(1000, Ok(Some(proven.to_toml().into_bytes())));
+        assert_eq!(signed(&mut machine, &mut host, counters[1]), 0);
+        assert_eq!(state(&machine).marks("sudo").len(), 1);
+    }
+}

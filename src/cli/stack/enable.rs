@@ -53,6 +53,9 @@ pub(crate) fn run(asked: &Enable) -> Outcome {
         }
     }
     let edits: Vec<Edit> = wanted.into_iter().map(|wanted| wanted.edit).collect();
+    if let (Some(account), Some(_)) = (&by, asked.trial) {
+        set_aside(&places, account, &edits)?;
+    }
     commit(&places, &stacks, &edits, asked.trial)?;
     report(&stacks, &edits, asked, by.as_ref())
 }
@@ -133,6 +136,17 @@ fn shown(wanted: &[Wanted]) -> Outcome {
     }
     say("Nothing was changed (--dry-run).");
     Ok(Exit::Done)
+}
+
+/// The login that has just proven the stack is not the one that confirms it. A key that counts nothing would leave no trace of
+/// another one in the same minute.
+fn set_aside(places: &Places, account: &Account, edits: &[Edit]) -> Result<(), Failure> {
+    places.change_state(account.uid, |text| {
+        let mut state = State::parse(text).ok()?;
+        edits.iter().for_each(|edit| state.set_aside(&edit.service, "fidokey-enable"));
+        Some(state.to_toml())
+    })?;
+    Ok(())
 }
 
 /// Writes what was proven, if it is still what it was made from.

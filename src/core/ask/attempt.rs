@@ -1,6 +1,8 @@
 //! One key being asked: the requests of either generation, the cue, and the verification of what it signs. Where more
 //! than a touch is wanted, [`super::verification`] goes on.
 
+use std::time::Duration;
+
 use super::{Answered, Asking, Question};
 use crate::assertion::{self, Verified};
 use crate::credential::{Credential, Protocol, RpId, Verification, is_unprintable};
@@ -12,6 +14,9 @@ use crate::ctap::u2f::{self, StatusWord};
 use crate::ports::{Fault, Host, KeyId, Keys, Machine, Moment};
 use crate::stage::{AT_ONCE, Stage};
 use crate::verdict::Reason;
+
+/// A key that stops waiting for a touch sooner than this is broken, and is not asked again.
+const OWN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a key did not end the login, or how it did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -199,6 +204,33 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
         credentials: &[&Credential],
         how: How<'_>,
     ) -> Result<Answered, Attempted> {
+        let until = self.cue()?;
+        let _armed = self.stage.arm();
+        loop {
+            let begun = self.client.now()?;
+            let answered = self.touch_once(rp_id, credentials, &how, until).await;
+            // Keys wait for half a minute or so, which is less than some people need and the policy may allow. A token for
+            // the PIN does not live longer.
+            let again = matches!(how, How::Touch)
+                && matches!(
+                    answered,
+                    Err(Attempted::Error(KeyError::Status(Status::USER_ACTION_TIMEOUT)))
+                );
+            let now = self.client.now()?;
+            if !again || now < begun.after(OWN_PATIENCE) || now >= until {
+                return answered;
+            }
+        }
+    }
+
+    /// Arms the key, until then, and verifies what it signs.
+    async fn touch_once(
+        &mut self,
+        rp_id: &RpId,
+        credentials: &[&Credential],
+        how: &How<'_>,
+        until: Moment,
+    ) -> Result<Answered, Attempted> {
         let challenge = self.stage.challenge(rp_id, &self.question.who)?;
         let ids: Vec<&[u8]> = credentials.iter().map(|c| c.id.as_bytes()).collect();
         let hash = challenge.client_data_hash();
@@ -212,8 +244,6 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
             }
         };
         let request = ctap2::get_assertion(rp_id.as_str(), hash, &ids, gesture);
-        let until = self.cue()?;
-        let _armed = self.stage.arm();
         let payload = self.client.touch(&request, until).await.map_err(Attempted::Error)?;
         let rejected = |rejected| Attempted::Miss(Miss::End(Reason::Rejected(rejected)));
         let response = ctap2::read_assertion(&payload)

@@ -22,8 +22,8 @@ pub const KEYS: [Key; 9] = [
     key("unenrolled", Some("\"skip\""), &["\"skip\"", "\"deny\""]),
     key("remote", Some("\"deny\""), &["\"deny\"", "\"skip\"", "\"verify\""]),
     key("counter", Some("\"deny\""), &["\"deny\"", "\"warn\""]),
-    key("wait_for_key", Some("\"30s\""), &["\"0s\"", "\"45s\""]),
-    key("touch", Some("\"30s\""), &["\"1s\"", "\"45s\""]),
+    key("wait_for_key", Some("\"30s\""), &["\"0s\"", "\"120s\""]),
+    key("touch", Some("\"30s\""), &["\"1s\"", "\"120s\""]),
     key("pin_guard", Some("3"), &["1", "7"]),
     key("touch_only_alternative", Some("false"), &["false", "true"]),
 ];

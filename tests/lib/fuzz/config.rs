@@ -36,8 +36,8 @@ pub fn run(bytes: &[u8]) {
 
 fn within_limits(settings: &Settings) {
     let Settings { wait_for_key, touch, pin_guard, .. } = settings;
-    assert!(*wait_for_key <= Duration::from_secs(45));
-    assert!((Duration::from_secs(1)..=Duration::from_secs(45)).contains(touch));
+    assert!(*wait_for_key <= Duration::from_secs(120));
+    assert!((Duration::from_secs(1)..=Duration::from_secs(120)).contains(touch));
     assert!((1..=7).contains(pin_guard));
 }
 

@@ -123,6 +123,9 @@ pub struct Draft {
 pub struct Behaviour {
     /// When the finger comes; never where absent.
     pub touch: Option<Duration>,
+    /// How long the key itself waits for the finger, which then comes so much later to its next request; for ever where
+    /// absent.
+    pub patience: Option<Duration>,
     /// Answers "not mine" at once, as CTAP 2.1 says, or after a touch, as certified keys do.
     pub foreign_waits: bool,
     /// The status for "not mine".
@@ -156,6 +159,7 @@ impl Default for Behaviour {
     fn default() -> Self {
         Self {
             touch: Some(Duration::from_millis(250)),
+            patience: None,
             foreign_waits: false,
             foreign_status: 0x2e,
             list_limit: None,
@@ -181,6 +185,8 @@ pub struct Seen {
     pub lists: Vec<usize>,
     /// Touches that were used up.
     pub touches: u32,
+    /// Requests that it has stopped waiting for a finger in.
+    pub given_up: u32,
     /// CTAPHID_CANCEL on our channel.
     pub cancels: u32,
 }
@@ -230,7 +236,20 @@ fn answer(
                     assertion(secrets, behaviour, seen, &request)
                 }
             };
-            match (wait, behaviour.touch) {
+            // What is left of the time to the finger, after what the key has waited for it already.
+            let waited = behaviour.patience.unwrap_or_default() * seen.borrow().given_up;
+            let touch = behaviour.touch.map(|touch| touch.saturating_sub(waited));
+            let short = |limit: &Duration| touch.is_none_or(|touch| touch > *limit);
+            if let Some(limit) = behaviour.patience.filter(|limit| wait && short(limit)) {
+                seen.borrow_mut().given_up += 1;
+                let steps = limit.as_millis() / 100;
+                for _ in 0..steps {
+                    outbox.raw(Duration::from_millis(100), keepalive(channel));
+                }
+                outbox.message(Duration::ZERO, channel, 0x10, &[0x2f]);
+                return;
+            }
+            match (wait, touch) {
                 (false, _) => outbox.message(Duration::ZERO, channel, 0x10, &response),
                 (true, None) => {
                     outbox.repeat(Duration::from_millis(100), keepalive(channel));
