@@ -2,9 +2,10 @@
 # Boots a stock Debian in QEMU with the emulated key and what is to be tested, runs scenarios in it and
 # exits with their status.
 #
-#   tests/vm/run.sh [--suite SUITE] [--install DIR] [--name NAME] SCENARIO...
+#   tests/vm/run.sh [--suite SUITE] [--install DIR] [--packages DIR] [--name NAME] SCENARIO...
 #
 # SUITE is as for image.sh. DIR is what `make install DESTDIR=DIR` filled; it is laid over the machine's root.
+# The packages in the other DIR are there, in /payload/packages, and not installed.
 # What the machine says goes to .cache/vm/last.log as well, or last-NAME.log.
 # A SCENARIO is the name of a file in tests/vm/guest without `.sh`: `peers` needs nothing of ours, `login` needs
 # DIR. `race:sudo-rs` is `race` with sudo-rs as the sudo.
@@ -25,13 +26,17 @@ die() {
     exit 1
 }
 
-suite=bookworm install='' name=''
+suite=bookworm install='' packages='' name=''
 while [[ ${1-} == --* ]]; do
     case $1 in
         --suite) suite=${2-} ;;
         --install)
             install=${2-}
             [ -d "$install" ] || die "--install: no such directory: $install"
+            ;;
+        --packages)
+            packages=${2-}
+            [ -d "$packages" ] || die "--packages: no such directory: $packages"
             ;;
         --name) name=${2-} ;;
         *) die "no such option: $1" ;;
@@ -58,6 +63,10 @@ cp "$(command -v busybox)" "$payload/busybox"
 printf '%s\n' "$@" >"$payload/scenarios"
 if [ -n "$install" ]; then
     tar -C "$install" -c . | tar -C "$payload/root" -x --no-overwrite-dir
+fi
+if [ -n "$packages" ]; then
+    mkdir "$payload/packages"
+    cp "$packages"/*.deb "$payload/packages"
 fi
 kilobytes=$(du -sk "$payload" | cut -f 1)
 mke2fs -q -t ext4 -O ^has_journal -d "$payload" "$work/payload.img" $((kilobytes * 5 / 4 + 4096))k \

@@ -204,3 +204,29 @@ given_another_system_s_root_then_its_stack_is_mended_without_a_key() {
     unchanged
     rm -r /run/mnt
 }
+
+# The way back that needs no key and no password of an account: what a rescue boot runs asks PAM nothing.
+given_every_key_is_lost_then_root_mends_it_from_the_rescue_shell() {
+    plug blue
+    enable sudo --user alice
+    expect_status 0
+    pull blue
+    usermod --password "$(perl -e 'print crypt("secret", q($5$rounds=1000$rig$))')" root
+    type_at root 'sulogin' 'maintenance' 'echo secret' '# ' 'echo "fidokey disable sudo; exit"'
+    expect_output 'Disabled sudo'
+    unchanged
+    sudo_id alice
+    expect_status 0
+}
+
+given_a_lost_key_then_the_second_one_gets_in() {
+    plug blue
+    enable sudo --user alice
+    pull blue
+    plug green
+    sudo_id alice
+    expect_status 0
+    expect_output 'Touch your security key'
+    run fidokey disable sudo
+    unchanged
+}
