@@ -9,6 +9,7 @@
 #   make fuzz     each reader of hostile bytes, for SECONDS=60 of processor time, on inputs that the fuzzer makes up
 #   make bench    what a login costs, beside pam-u2f, into docs/BENCHMARKS.md; takes a quarter of an hour
 #   make compare  what fidokey and pam-u2f do in the same situation, into docs/COMPARISON.md; takes ten minutes
+#   make deb rpm  the packages, into target/packages
 #   make install  as root, after make; nobody's login is different yet
 
 CARGO   ?= cargo
@@ -22,6 +23,14 @@ MANDIR  ?= $(PREFIX)/share/man
 DOCDIR  ?= $(PREFIX)/share/doc/fidokey
 ETCDIR  ?= /etc/fidokey
 STATEDIR ?= /var/lib/fidokey
+LICENSES ?= LICENSE-MIT LICENSE-APACHE
+SHAREDIR ?= $(PREFIX)/share
+# Where systemd looks wherever PREFIX is: the units name /usr/bin/fidokey.
+UNITDIR ?= /usr/lib/systemd/system
+# What one family of systems has and the others would not look at: Debian's pam-auth-update, AppArmor, authselect.
+PAMCONFIGS ?= $(if $(wildcard /usr/share/pam-configs),yes)
+APPARMOR ?= $(if $(wildcard /etc/apparmor.d),yes)
+AUTHSELECT ?= $(if $(wildcard /usr/share/authselect),yes)
 
 MODULE  := target/release/libpam_fidokey.so
 COMMAND := target/release/fidokey
@@ -164,6 +173,14 @@ bar:
 manuals:
 	$(CARGO) run --quiet --locked -p fidokey-tests --bin manuals packaging/man
 
+# Made of the source as git has it, with the crates of others beside it, in a directory of its own: what a packager would
+# do (packaging/README.md). Both are compiled once. PACKAGE_VERSION is for tests of an upgrade.
+PACKAGE_VERSION ?=
+.PHONY: deb rpm
+
+deb rpm:
+	packaging/build.sh $@ $(PACKAGE_VERSION)
+
 # What is compiled into what is installed.
 sbom:
 	$(CARGO) run --quiet --locked -p fidokey-tests --bin sbom packaging/sbom
@@ -193,16 +210,33 @@ install:
 	install -m 644 packaging/man/fidokey.1 $(DESTDIR)$(MANDIR)/man1/
 	install -m 644 packaging/man/fidokey.conf.5 $(DESTDIR)$(MANDIR)/man5/
 	install -m 644 packaging/man/pam_fidokey.8 $(DESTDIR)$(MANDIR)/man8/
-	install -m 644 README.md DESIGN.md SECURITY.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE $(DESTDIR)$(DOCDIR)/
+	install -m 644 README.md DESIGN.md SECURITY.md CHANGELOG.md $(LICENSES) $(DESTDIR)$(DOCDIR)/
 	install -m 644 packaging/sbom/pam_fidokey.cdx.json packaging/sbom/fidokey.cdx.json $(DESTDIR)$(DOCDIR)/
 	install -m 644 pam.d/README pam.d/login pam.d/sshd pam.d/su pam.d/sudo $(DESTDIR)$(DOCDIR)/examples/
+	install -D -m 644 packaging/polkit/org.fidokey.policy $(DESTDIR)$(SHAREDIR)/polkit-1/actions/org.fidokey.policy
+	install -D -m 644 packaging/polkit/50-fidokey.rules $(DESTDIR)$(SHAREDIR)/polkit-1/rules.d/50-fidokey.rules
+	install -D -m 644 packaging/systemd/50-fidokey.conf \
+		$(DESTDIR)$(UNITDIR)/polkit-agent-helper@.service.d/50-fidokey.conf
+	install -m 644 packaging/systemd/fidokey-revert.service packaging/systemd/fidokey-revert.timer \
+		packaging/systemd/fidokey-revert-boot.service $(DESTDIR)$(UNITDIR)/
+ifeq ($(PAMCONFIGS),yes)
+	install -D -m 644 packaging/pam-configs/fidokey $(DESTDIR)$(SHAREDIR)/pam-configs/fidokey
+endif
+ifeq ($(APPARMOR),yes)
+	install -D -m 644 packaging/apparmor/fidokey $(DESTDIR)/etc/apparmor.d/abstractions/authentication.d/fidokey
+endif
 
 # Refused while a stack names the module: a line whose module is gone denies everybody.
 uninstall:
-	@if grep -rlE '^[^#]*pam_fidokey\.so' $(DESTDIR)/etc/pam.d 2>/dev/null; then \
-		echo "These files use pam_fidokey.so: take the line out first, or nobody can log in." >&2; exit 1; fi
+	@packaging/scripts/still-referenced "$(DESTDIR)" >&2 || { \
+		echo "These lines deny every login without the module: take them out first." >&2; exit 1; }
 	rm -f $(DESTDIR)$(PAMDIR)/pam_fidokey.so $(DESTDIR)$(BINDIR)/fidokey
 	rm -f $(DESTDIR)$(MANDIR)/man1/fidokey.1 $(DESTDIR)$(MANDIR)/man5/fidokey.conf.5 $(DESTDIR)$(MANDIR)/man8/pam_fidokey.8
+	rm -f $(DESTDIR)$(SHAREDIR)/polkit-1/actions/org.fidokey.policy $(DESTDIR)$(SHAREDIR)/polkit-1/rules.d/50-fidokey.rules
+	rm -rf $(DESTDIR)$(UNITDIR)/polkit-agent-helper@.service.d/50-fidokey.conf
+	rm -f $(DESTDIR)$(UNITDIR)/fidokey-revert.service $(DESTDIR)$(UNITDIR)/fidokey-revert.timer
+	rm -f $(DESTDIR)$(UNITDIR)/fidokey-revert-boot.service
+	rm -f $(DESTDIR)$(SHAREDIR)/pam-configs/fidokey $(DESTDIR)/etc/apparmor.d/abstractions/authentication.d/fidokey
 	rm -rf $(DESTDIR)$(DOCDIR)
 	@echo "Records and policy stay in $(ETCDIR), counters and times of use in $(STATEDIR)."
 
