@@ -176,10 +176,26 @@ manuals:
 # Made of the source as git has it, with the crates of others beside it, in a directory of its own: what a packager would
 # do (packaging/README.md). Both are compiled once. PACKAGE_VERSION is for tests of an upgrade.
 PACKAGE_VERSION ?=
-.PHONY: deb rpm
+.PHONY: deb rpm package-setup package-lint packages-test
 
-deb rpm:
+package-setup:
+	packaging/setup.sh
+
+deb rpm: package-setup
 	packaging/build.sh $@ $(PACKAGE_VERSION)
+
+# What lintian and rpmlint say of them, with the list of what they have, into docs/PACKAGES.md; 1 where they complain.
+package-lint: deb rpm
+	packaging/lint.sh docs/PACKAGES.md
+
+# Installed, upgraded and removed by dpkg and rpm, in a Debian of their own, which is kept in .cache.
+packages-test: deb rpm
+	packaging/build.sh deb next
+	packaging/build.sh rpm next
+	tests/packages/check.sh
+	tests/packages/units.sh
+	@tests/packages/root.sh >/dev/null
+	tests/packages/deb.sh & deb=$$!; tests/packages/rpm.sh; rpm=$$?; wait $$deb && exit $$rpm
 
 # What is compiled into what is installed.
 sbom:
@@ -222,6 +238,12 @@ install:
 ifeq ($(PAMCONFIGS),yes)
 	install -D -m 644 packaging/pam-configs/fidokey $(DESTDIR)$(SHAREDIR)/pam-configs/fidokey
 endif
+ifeq ($(AUTHSELECT),yes)
+	install -d $(DESTDIR)$(SHAREDIR)/authselect/vendor/fidokey
+	install -m 644 packaging/authselect/README packaging/authselect/REQUIREMENTS packaging/authselect/nsswitch.conf \
+		packaging/authselect/password-auth packaging/authselect/postlogin packaging/authselect/system-auth \
+		$(DESTDIR)$(SHAREDIR)/authselect/vendor/fidokey/
+endif
 ifeq ($(APPARMOR),yes)
 	install -D -m 644 packaging/apparmor/fidokey $(DESTDIR)/etc/apparmor.d/abstractions/authentication.d/fidokey
 endif
@@ -233,9 +255,10 @@ uninstall:
 	rm -f $(DESTDIR)$(PAMDIR)/pam_fidokey.so $(DESTDIR)$(BINDIR)/fidokey
 	rm -f $(DESTDIR)$(MANDIR)/man1/fidokey.1 $(DESTDIR)$(MANDIR)/man5/fidokey.conf.5 $(DESTDIR)$(MANDIR)/man8/pam_fidokey.8
 	rm -f $(DESTDIR)$(SHAREDIR)/polkit-1/actions/org.fidokey.policy $(DESTDIR)$(SHAREDIR)/polkit-1/rules.d/50-fidokey.rules
-	rm -rf $(DESTDIR)$(UNITDIR)/polkit-agent-helper@.service.d/50-fidokey.conf
+	rm -f $(DESTDIR)$(UNITDIR)/polkit-agent-helper@.service.d/50-fidokey.conf
 	rm -f $(DESTDIR)$(UNITDIR)/fidokey-revert.service $(DESTDIR)$(UNITDIR)/fidokey-revert.timer
 	rm -f $(DESTDIR)$(UNITDIR)/fidokey-revert-boot.service
+	rm -rf $(DESTDIR)$(SHAREDIR)/authselect/vendor/fidokey
 	rm -f $(DESTDIR)$(SHAREDIR)/pam-configs/fidokey $(DESTDIR)/etc/apparmor.d/abstractions/authentication.d/fidokey
 	rm -rf $(DESTDIR)$(DOCDIR)
 	@echo "Records and policy stay in $(ETCDIR), counters and times of use in $(STATEDIR)."

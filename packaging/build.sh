@@ -5,8 +5,8 @@
 #
 #   packaging/build.sh deb|rpm [VERSION]
 #
-# VERSION is that of Cargo.toml; another one changes what the package says of itself, and nothing else, and is
-# for tests of an upgrade.
+# VERSION is that of Cargo.toml; another one, or "next" for the one after it, changes what the package says of itself, and
+# nothing else, and is for tests of an upgrade.
 set -euo pipefail
 
 checkout=$(readlink -f "$(dirname "$(readlink -f "$0")")/..")
@@ -14,6 +14,7 @@ cd "$checkout"
 own=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 kind=${1:?deb or rpm}
 version=${2:-$own}
+[ "$version" != next ] || version=${own%.*}.$((${own##*.} + 1))
 packages=$checkout/target/packages
 source=fidokey-$own
 work=$packages/build
@@ -28,12 +29,19 @@ export RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup} CARGO_HOME=${CARGO_HOME:-$HOME/
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md)}
 export SOURCE_DATE_EPOCH
 
-# Nothing before it has changed: its own is what cargo looks at to see whether something has.
+# cargo sees by the times of our files whether one has changed, and all of them have that of the commit here: they become
+# those of long ago or of now.
 unpack() {
-    [ ! -d "$work/$source/target" ] || mv "$work/$source/target" "$work/target"
-    rm -rf "${work:?}/$source"
+    local time=@0
+    rm -rf "$work/old"
+    [ ! -d "$work/$source" ] || mv "$work/$source" "$work/old"
     tar -C "$work" -x -f "$packages/$source.tar.gz"
-    [ ! -d "$work/target" ] || mv "$work/target" "$work/$source/target"
+    if [ -d "$work/old/target" ]; then
+        diff -qr "$work/old/src" "$work/$source/src" >/dev/null || time=now
+        mv "$work/old/target" "$work/$source/target"
+    fi
+    rm -rf "$work/old"
+    find "$work/$source/src" -type f -exec touch --date="$time" {} +
 }
 
 # The source package, with what a packager of either kind looks for.
@@ -81,7 +89,8 @@ rpm() {
     cd "$work/$source"
     # Debian's packages are in no database of rpm: --nodeps. libpam looks into lib64 where rpm is at home.
     rpmbuild -bb --build-in-place --nodeps --define "_topdir $work/rpm" --define "_rpmdir $packages" \
-        --define "_rpmfilename %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm" --define "package_version $version" --define "_libdir /usr/lib64" \
+        --define "_rpmfilename %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm" \
+        --define "package_version $version" --define "_libdir /usr/lib64" \
         --define "use_source_date_epoch_as_buildtime 1" --define "clamp_mtime_to_source_date_epoch 1" \
         --define "_buildhost localhost" packaging/rpm/fidokey.spec
     ls "$packages/fidokey-${version}-"*.rpm
