@@ -25,6 +25,8 @@ ETCDIR  ?= /etc/fidokey
 STATEDIR ?= /var/lib/fidokey
 LICENSES ?= LICENSE-MIT LICENSE-APACHE
 SHAREDIR ?= $(PREFIX)/share
+# Debian's zsh looks for those of packages in a directory of its own.
+ZSHDIR  ?= $(SHAREDIR)/zsh/$(if $(wildcard /etc/debian_version),vendor-completions,site-functions)
 # Where systemd looks wherever PREFIX is: the units name /usr/bin/fidokey.
 UNITDIR ?= /usr/lib/systemd/system
 # What one family of systems has and the others would not look at: Debian's pam-auth-update, AppArmor, authselect.
@@ -173,6 +175,11 @@ bar:
 manuals:
 	$(CARGO) run --quiet --locked -p fidokey-tests --bin manuals packaging/man
 
+# What completes the command line, from its definition.
+.PHONY: completions
+completions:
+	FIDOKEY_COMPLETIONS=write $(CARGO) test --quiet --locked --workspace --bin fidokey -- completions::
+
 # Made of the source as git has it, with the crates of others beside it, in a directory of its own: what a packager would
 # do (packaging/README.md). Both are compiled once. PACKAGE_VERSION is for tests of an upgrade.
 PACKAGE_VERSION ?=
@@ -229,6 +236,9 @@ install:
 	install -m 644 README.md DESIGN.md SECURITY.md CHANGELOG.md $(LICENSES) $(DESTDIR)$(DOCDIR)/
 	install -m 644 packaging/sbom/pam_fidokey.cdx.json packaging/sbom/fidokey.cdx.json $(DESTDIR)$(DOCDIR)/
 	install -m 644 pam.d/README pam.d/login pam.d/sshd pam.d/su pam.d/sudo $(DESTDIR)$(DOCDIR)/examples/
+	install -D -m 644 packaging/completions/fidokey.bash $(DESTDIR)$(SHAREDIR)/bash-completion/completions/fidokey
+	install -D -m 644 packaging/completions/_fidokey $(DESTDIR)$(ZSHDIR)/_fidokey
+	install -D -m 644 packaging/completions/fidokey.fish $(DESTDIR)$(SHAREDIR)/fish/vendor_completions.d/fidokey.fish
 	install -D -m 644 packaging/polkit/org.fidokey.policy $(DESTDIR)$(SHAREDIR)/polkit-1/actions/org.fidokey.policy
 	install -D -m 644 packaging/polkit/50-fidokey.rules $(DESTDIR)$(SHAREDIR)/polkit-1/rules.d/50-fidokey.rules
 	install -D -m 644 packaging/systemd/50-fidokey.conf \
@@ -254,6 +264,8 @@ uninstall:
 		echo "These lines deny every login without the module: take them out first." >&2; exit 1; }
 	rm -f $(DESTDIR)$(PAMDIR)/pam_fidokey.so $(DESTDIR)$(BINDIR)/fidokey
 	rm -f $(DESTDIR)$(MANDIR)/man1/fidokey.1 $(DESTDIR)$(MANDIR)/man5/fidokey.conf.5 $(DESTDIR)$(MANDIR)/man8/pam_fidokey.8
+	rm -f $(DESTDIR)$(SHAREDIR)/bash-completion/completions/fidokey $(DESTDIR)$(ZSHDIR)/_fidokey
+	rm -f $(DESTDIR)$(SHAREDIR)/fish/vendor_completions.d/fidokey.fish
 	rm -f $(DESTDIR)$(SHAREDIR)/polkit-1/actions/org.fidokey.policy $(DESTDIR)$(SHAREDIR)/polkit-1/rules.d/50-fidokey.rules
 	rm -f $(DESTDIR)$(UNITDIR)/polkit-agent-helper@.service.d/50-fidokey.conf
 	rm -f $(DESTDIR)$(UNITDIR)/fidokey-revert.service $(DESTDIR)$(UNITDIR)/fidokey-revert.timer

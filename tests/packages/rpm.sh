@@ -175,39 +175,37 @@ granted='successfully authenticated'
 
 # I12
 given_the_profiles_features_when_a_login_is_tried_then_the_key_is_asked_for_after_the_password_alone() {
-    local template features library
+    local features library
     installed
     register
     library=/usr/lib/$(dpkg-architecture -q DEB_HOST_MULTIARCH)/security
     ln -s "$so" "$root$library/pam_fidokey.so"
     # The second is for logins from elsewhere, and asks for the same.
     cmp "$root$profile/system-auth" "$root$profile/password-auth" || complain "not the same"
-    for template in system-auth; do
-        for features in "" "with-faillock without-nullok"; do
-            render "$features" $template "$root/etc/pam.d/any"
-            ! grep -q '[{}]' "$root/etc/pam.d/any" || complain "$template, $features: a word of authselect is left"
-            log_in wrong
-            expect_status 1
-            log_in right
-            expect_said "$granted"
-            # With the key, which is not there: 1 s of waiting for it, after the password only.
-            render "$features with-fidokey" $template "$root/etc/pam.d/any"
-            log_in wrong
-            expect_status 1
-            expect_not_said "security key"
-            log_in right
-            expect_status 1
-            expect_not_said "$granted"
-            expect_said "security key"
-            # An account without a key is left to the password, as the policy has it, and after a wrong one is not.
-            mv "$root$record" "$root/root/record"
-            log_in right
-            expect_said "$granted"
-            log_in wrong
-            expect_status 1
-            mv "$root/root/record" "$root$record"
-            rm -rf "$root/run/faillock"
-        done
+    for features in "" "with-faillock without-nullok"; do
+        render "$features" system-auth "$root/etc/pam.d/any"
+        ! grep -q '[{}]' "$root/etc/pam.d/any" || complain "system-auth, $features: a word of authselect is left"
+        log_in wrong
+        expect_status 1
+        log_in right
+        expect_said "$granted"
+        # With the key, which is not there: 1 s of waiting for it, after the password only.
+        render "$features with-fidokey" system-auth "$root/etc/pam.d/any"
+        log_in wrong
+        expect_status 1
+        expect_not_said "security key"
+        log_in right
+        expect_status 1
+        expect_not_said "$granted"
+        expect_said "security key"
+        # An account without a key is left to the password, as the policy has it, and after a wrong one is not.
+        mv "$root$record" "$root/root/record"
+        log_in right
+        expect_said "$granted"
+        log_in wrong
+        expect_status 1
+        mv "$root/root/record" "$root$record"
+        rm -rf "$root/run/faillock"
     done
     # authselect wants a title, and files that are not empty where they are there.
     [ -n "$(head -n 1 "$root$profile/README")" ] || complain "no title"

@@ -1,0 +1,47 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_fidokey_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_fidokey_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_fidokey_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_fidokey_using_subcommand
+    set -l cmd (__fish_fidokey_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c fidokey -n "__fish_fidokey_needs_command" -s h -l help -d 'Print help'
+complete -c fidokey -n "__fish_fidokey_needs_command" -s V -l version -d 'Print version'
+complete -c fidokey -n "__fish_fidokey_needs_command" -f -a "enroll" -d 'Register the key that is touched (root only)'
+complete -c fidokey -n "__fish_fidokey_needs_command" -f -a "key" -d 'What concerns the key itself, whoever it belongs to'
+complete -c fidokey -n "__fish_fidokey_needs_command" -f -a "list" -d 'Show the keys of an account'
+complete -c fidokey -n "__fish_fidokey_needs_command" -f -a "test" -d 'Come to the decision that a login would come to, the touch included; nobody is logged in'
+complete -c fidokey -n "__fish_fidokey_using_subcommand enroll" -l user -d 'The account that the key is for' -r -f -a "(__fish_complete_users)"
+complete -c fidokey -n "__fish_fidokey_using_subcommand enroll" -l name -d 'What to call the key [default: the first of "Key 1", "Key 2", ... that is free]' -r
+complete -c fidokey -n "__fish_fidokey_using_subcommand enroll" -l algorithm -d 'Which algorithm its credential must have [default: es256, or eddsa where the key has no other]' -r
+complete -c fidokey -n "__fish_fidokey_using_subcommand enroll" -l verification -d 'What a login with it must prove beyond the touch, whatever the policy says: none, or required, which is its PIN or a fingerprint [default: none]' -r
+complete -c fidokey -n "__fish_fidokey_using_subcommand enroll" -s h -l help -d 'Print help'
+complete -c fidokey -n "__fish_fidokey_using_subcommand key; and not __fish_seen_subcommand_from pin" -s h -l help -d 'Print help'
+complete -c fidokey -n "__fish_fidokey_using_subcommand key; and not __fish_seen_subcommand_from pin" -f -a "pin" -d 'The key\'s PIN'
+complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from pin" -s h -l help -d 'Print help'
+complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from pin" -f -a "check" -d 'Try the PIN once, however few tries are left: the right one gives all of them back'
+complete -c fidokey -n "__fish_fidokey_using_subcommand list" -l user -d 'The account [default: your own]' -r -f -a "(__fish_complete_users)"
+complete -c fidokey -n "__fish_fidokey_using_subcommand list" -l json -d 'Show an array of JSON objects instead of a table'
+complete -c fidokey -n "__fish_fidokey_using_subcommand list" -s h -l help -d 'Print help'
+complete -c fidokey -n "__fish_fidokey_using_subcommand test" -l user -d 'The account [default: your own]' -r -f -a "(__fish_complete_users)"
+complete -c fidokey -n "__fish_fidokey_using_subcommand test" -l service -d 'The PAM service that asks' -r
+complete -c fidokey -n "__fish_fidokey_using_subcommand test" -s h -l help -d 'Print help'
