@@ -16,6 +16,12 @@ _fidokey() {
             ",$1")
                 cmd="fidokey"
                 ;;
+            fidokey,disable)
+                cmd="fidokey__subcmd__disable"
+                ;;
+            fidokey,enable)
+                cmd="fidokey__subcmd__enable"
+                ;;
             fidokey,enroll)
                 cmd="fidokey__subcmd__enroll"
                 ;;
@@ -41,12 +47,56 @@ _fidokey() {
 
     case "${cmd}" in
         fidokey)
-            opts="-h -V --help --version enroll key list test"
+            opts="-h -V --help --version disable enable enroll key list test"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fidokey__subcmd__disable)
+            opts="-h --root --dry-run --force --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fidokey__subcmd__enable)
+            opts="-h --mode --user --try --dry-run --force --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --mode)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --try)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -26,10 +26,22 @@ end
 
 complete -c fidokey -n "__fish_fidokey_needs_command" -s h -l help -d 'Print help'
 complete -c fidokey -n "__fish_fidokey_needs_command" -s V -l version -d 'Print version'
+complete -c fidokey -n "__fish_fidokey_needs_command" -f -a "disable" -d 'Stop asking for the key in a service: takes the module\'s line out of its PAM stack (root only; needs no key)'
+complete -c fidokey -n "__fish_fidokey_needs_command" -f -a "enable" -d 'Ask for the key in a service: puts the module\'s line into its PAM stack (root only)'
 complete -c fidokey -n "__fish_fidokey_needs_command" -f -a "enroll" -d 'Register the key that is touched (root only)'
 complete -c fidokey -n "__fish_fidokey_needs_command" -f -a "key" -d 'What concerns the key itself, whoever it belongs to'
 complete -c fidokey -n "__fish_fidokey_needs_command" -f -a "list" -d 'Show the keys of an account'
 complete -c fidokey -n "__fish_fidokey_needs_command" -f -a "test" -d 'Come to the decision that a login would come to, the touch included; nobody is logged in'
+complete -c fidokey -n "__fish_fidokey_using_subcommand disable" -l root -d 'The root of another system that is mounted there' -r -F
+complete -c fidokey -n "__fish_fidokey_using_subcommand disable" -l dry-run -d 'Show what would be changed'
+complete -c fidokey -n "__fish_fidokey_using_subcommand disable" -l force -d 'Take the line out even where the others would then do something else'
+complete -c fidokey -n "__fish_fidokey_using_subcommand disable" -s h -l help -d 'Print help'
+complete -c fidokey -n "__fish_fidokey_using_subcommand enable" -l mode -d 'second-factor: the key after the password; alternative: the key instead of it' -r
+complete -c fidokey -n "__fish_fidokey_using_subcommand enable" -l user -d 'Who logs in by the new stack [default: who has logged in here]' -r -f -a "(__fish_complete_users)"
+complete -c fidokey -n "__fish_fidokey_using_subcommand enable" -l try -d 'Undo it unless somebody logs in by it within this time, 30s to 60m; a restart undoes it as well' -r
+complete -c fidokey -n "__fish_fidokey_using_subcommand enable" -l dry-run -d 'Show what would be changed'
+complete -c fidokey -n "__fish_fidokey_using_subcommand enable" -l force -d 'Do not ask for a login, a second key or a way back in: somebody may be locked out'
+complete -c fidokey -n "__fish_fidokey_using_subcommand enable" -s h -l help -d 'Print help'
 complete -c fidokey -n "__fish_fidokey_using_subcommand enroll" -l user -d 'The account that the key is for' -r -f -a "(__fish_complete_users)"
 complete -c fidokey -n "__fish_fidokey_using_subcommand enroll" -l name -d 'What to call the key [default: the first of "Key 1", "Key 2", ... that is free]' -r
 complete -c fidokey -n "__fish_fidokey_using_subcommand enroll" -l algorithm -d 'Which algorithm its credential must have [default: es256, or eddsa where the key has no other]' -r
