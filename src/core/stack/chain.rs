@@ -73,7 +73,11 @@ impl Chain {
         let mut reader = Reader { files, handlers: Vec::new(), included: 0 };
         let text = files.stack(service).ok_or(Trouble::NoService)?;
         reader.text(service, &text, Kind::Any, Depth::default())?;
-        let own = std::mem::take(&mut reader.handlers);
+        // The service of that name is read as itself and as what stands in, and all of it is called twice.
+        let own = match service.eq_ignore_ascii_case(OTHER) {
+            true => Vec::new(),
+            false => std::mem::take(&mut reader.handlers),
+        };
         // It is read whether or not it is needed, and what is wrong with it is wrong for everybody.
         if let Some(text) = files.stack(OTHER) {
             reader.text(OTHER, &text, Kind::Any, Depth::default())?;
@@ -257,10 +261,10 @@ impl Reader<'_> {
             self.add(kind, handler(Call::Substack));
             inside.substacks = inside.substacks.saturating_add(1);
         }
-        let included = match name {
-            Some(name) => self.included(place, name, kind, inside)?,
-            None => Included::Failed,
-        };
+        // Debian 12's libpam dies of it.
+        let doubtful = |what| Trouble::Doubtful { place: place.clone(), what };
+        let name = name.ok_or_else(|| doubtful("an include without a name"))?;
+        let included = self.included(place, name, kind, inside)?;
         if matches!(included, Included::Failed) {
             self.add(kind, handler(Call::Fails));
         }

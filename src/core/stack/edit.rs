@@ -129,6 +129,11 @@ pub fn enable(
             false => Err(Refusal::Present(judgement)),
         };
     }
+    // One of another kind, or that is no line at all: it would go with ours again.
+    if let Some(line) = lines(&text).0.iter().find(|line| calls_us(line)) {
+        let ours = vec![Place { file: service.to_vec(), line: line.number }];
+        return Err(Refusal::Present(Judgement { ours, problems: Vec::new() }));
+    }
     let candidates = candidates(&text).into_iter().filter_map(|at| {
         let text = inserted(&text, at, &our_line(mode, arguments));
         let after = Chain::read(service, &With { service, text: &text, files }).ok()?;

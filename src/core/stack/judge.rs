@@ -213,9 +213,9 @@ impl Search<'_> {
         let Call::Module { name, .. } = &handler.call else { return vec![PERM_DENIED] };
         let failures = || distinct(handler, 1..CODES as u8);
         match (ability(name), world) {
+            _ if !self.files.has_module(name) => vec![MODULE_UNKNOWN],
             (Ability::Ours, World { ours: Ours::Denies, .. }) => distinct(handler, DENIALS),
             (Ability::Ours, _) => vec![SUCCESS],
-            _ if !self.files.has_module(name) => vec![MODULE_UNKNOWN],
             (Ability::Denies, _) => vec![AUTH_ERR, MODULE_UNKNOWN],
             (Ability::Permits, _) => vec![SUCCESS, MODULE_UNKNOWN],
             (Ability::Root, _) | (Ability::Proof, World { proofs: Proofs::Fail, .. }) => failures(),

@@ -264,3 +264,35 @@ fn given_includes_without_end_then_it_ends() {
     let machine = Machine::new(&[("sudo", "session include sudo\nsession include sudo\n")]);
     assert!(matches!(Chain::read(b"sudo", &machine), Err(Trouble::Doubtful { .. })));
 }
+
+#[test]
+fn given_the_module_in_a_line_of_another_kind_then_ours_is_not_put_beside_it() {
+    for line in ["account required pam_fidokey.so", "frob required pam_fidokey.so"] {
+        let refused = enable(
+            b"sudo",
+            Mode::SecondFactor,
+            &[],
+            &debian(&format!("@include common-auth\n{line}\n")),
+        );
+        assert!(
+            matches!(&refused, Err(Refusal::Present(judgement)) if judgement.ours[0].line == 2),
+            "{refused:?}"
+        );
+    }
+}
+
+#[test]
+fn given_a_module_of_ours_that_is_not_there_then_nobody_gets_in() {
+    let sudo = "@include common-auth\nauth required /pam_missing/pam_fidokey.so\n";
+    struct Gone(Machine);
+    impl Files for Gone {
+        fn stack(&self, name: &[u8]) -> Option<Vec<u8>> {
+            self.0.stack(name)
+        }
+        fn has_module(&self, name: &[u8]) -> bool {
+            !is_ours(name)
+        }
+    }
+    let judgement = judge(b"sudo", Mode::SecondFactor, &Gone(debian(sudo))).unwrap();
+    assert_eq!(judgement.problems, [Problem::Locked]);
+}

@@ -84,7 +84,8 @@ fn prepare(physical: &[u8]) -> (&[u8], bool) {
     let content = physical.get(..end).unwrap_or_default();
     match content.split_last() {
         Some((b'\\', before)) => (before, true),
-        _ => (content, false),
+        // With its end: a bracket that is not closed goes as far.
+        _ => (physical, false),
     }
 }
 
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn comments_and_blank_lines_are_none_and_a_backslash_goes_on() {
-        assert_eq!(contents("# a\n\n auth x # b\\\nauth \\\n  y\n"), [" auth x ", "auth    y"]);
+        assert_eq!(contents("# a\n\n auth x # b\\\nauth \\\n  y\n"), [" auth x ", "auth    y\n"]);
         let (lines, _) = lines(b"#\nauth \\\n  y\nz");
         assert_eq!(lines[0].range, 2..13);
         assert_eq!((lines[0].number, lines[1].number), (2, 4));
