@@ -1,4 +1,4 @@
-//! Lets the bare application of libpam stand in for functions of libc.
+//! Lets the bare applications of libpam stand in for functions of libraries, and of modules.
 
 fn main() {
     for symbol in [
@@ -16,6 +16,9 @@ fn main() {
         "syslog",
     ] {
         println!("cargo:rustc-link-arg-bin=pam-host=-Wl,--export-dynamic-symbol={symbol}");
+    }
+    for symbol in ["audit_open", "fidokey_scripted_answer"] {
+        println!("cargo:rustc-link-arg-bin=pam-judge=-Wl,--export-dynamic-symbol={symbol}");
     }
     println!("cargo:rerun-if-changed=build.rs");
 }

@@ -1,6 +1,7 @@
 //! Ring 2: real libpam, without privileges and without touching `/etc`. Both modules are loaded by it: the
 //! virtual one (the same code with an emulated key) and the one that is shipped (which finds a key in `plugged` alone).
 
+mod assignments;
 mod clocks;
 mod conversation;
 mod demo;
@@ -9,6 +10,8 @@ mod environment;
 mod failing;
 mod faults;
 mod files;
+mod judge;
+mod judged;
 mod killed;
 mod limits;
 mod logins;
@@ -22,6 +25,7 @@ mod registers;
 mod run;
 mod setcred;
 mod signals;
+mod stacks;
 mod stage;
 mod state;
 mod state_calls;

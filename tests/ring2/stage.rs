@@ -176,7 +176,8 @@ pub(crate) fn shipped_module() -> PathBuf {
     std::env::var_os("FIDOKEY_SO").map_or_else(|| beside("libpam_fidokey.so"), PathBuf::from)
 }
 
-fn beside(name: &str) -> PathBuf {
+/// What was built with these tests.
+pub(crate) fn beside(name: &str) -> PathBuf {
     let path = std::env::current_exe().unwrap().parent().unwrap().join(name);
     assert!(path.is_file(), "{} was not built", path.display());
     path
