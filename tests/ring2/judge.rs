@@ -1,6 +1,9 @@
 //! Real libpam as the judge of whole stacks: a tree of files as of a root, scripted modules in the place of every module
 //! that the stacks name, and what comes of each assignment of answers to them. Nothing of the machine's own stacks is
 //! read, and nothing here knows how a stack is to be read.
+//!
+//! It is the libpam of this machine, or the one in the directory that `FIDOKEY_LIBPAM` names, with all that it needs and
+//! the loader: another release's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,9 +15,9 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use fidokey_core::stack::Files;
 use serde_json::{Value, json};
 
-use crate::assignments::{file_name, file_names};
 use crate::stage::beside;
 
 /// A tree of the corpus, `tests/stacks/NAME`.
@@ -58,7 +61,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Judgement {
     /// None where libpam has died.
     pub(crate) outcomes: Vec<Outcome>,
-    /// What libpam said, each line once.
+    /// What libpam said in the first of them, each line once.
     pub(crate) log: Vec<String>,
 }
 
@@ -143,8 +146,64 @@ impl Case {
 
     /// The file names of those, by which they answer.
     pub(crate) fn module_names(&self) -> BTreeSet<String> {
-        file_names(&self.present())
+        self.present().iter().map(|path| file_name(path).to_owned()).collect()
     }
+
+    /// The same as this libpam must have it to read includes from the vendor's directory: Debian 12's looks for none
+    /// there, others do.
+    pub(crate) fn for_this_libpam(&self) -> Self {
+        static READS: OnceLock<bool> = OnceLock::new();
+        let reads = *READS.get_or_init(|| {
+            let vendor = b"auth required pam_unix.so\n";
+            let case = Self::of("auth include vendored\n").with("usr/lib/pam.d/vendored", vendor);
+            evaluate(&case, &[Answers::new()])[0].code == 0
+        });
+        let mut case = self.clone();
+        for (path, bytes) in self.files.iter().filter(|_| !reads) {
+            if let Some(name) = path.strip_prefix(VENDOR) {
+                case.files.entry(format!("{ADMIN}{name}")).or_insert(bytes.clone());
+            }
+        }
+        case
+    }
+}
+
+/// Where files are looked for, the first one first.
+const ADMIN: &str = "etc/pam.d/";
+const VENDOR: &str = "usr/lib/pam.d/";
+
+impl Files for Case {
+    fn stack(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let name = text(name);
+        let at = |path: String| {
+            let mut steps = Vec::new();
+            for step in path.split('/').filter(|step| !step.is_empty()) {
+                match step {
+                    ".." => drop(steps.pop()),
+                    _ => steps.push(step),
+                }
+            }
+            self.files.get(&steps.join("/")).cloned()
+        };
+        match name.starts_with('/') {
+            true => at(name),
+            false => at(format!("{ADMIN}{name}")).or_else(|| at(format!("{VENDOR}{name}"))),
+        }
+    }
+
+    fn has_module(&self, name: &[u8]) -> bool {
+        self.present().contains(&text(name))
+    }
+}
+
+/// Each byte as the character of that number, as the judge has it.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| char::from(byte)).collect()
+}
+
+/// The name of a file, without the directories before it.
+pub(crate) fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap()
 }
 
 /// All files beneath a directory, where there is one.
@@ -181,7 +240,7 @@ pub(crate) fn judge(case: &Case, assignments: &[Answers]) -> Judgement {
         });
     }
     // Of processor time, and far more than it takes.
-    let seconds = if case.deadly { 2 } else { 60 };
+    let seconds = if case.deadly { 1 } else { 60 };
     let request = json!({ "service": case.service, "seconds": seconds, "runs": assignments });
     let (answer, status) = root.run(&request.to_string());
     if case.deadly && status.signal().is_some() {
@@ -265,16 +324,22 @@ impl Root {
     }
 
     fn run(&self, request: &str) -> (String, ExitStatus) {
-        let judge = env!("CARGO_BIN_EXE_pam-judge");
-        let mut command = if nix::unistd::geteuid().is_root() {
-            Command::new(judge)
-        } else {
+        let mut words = Vec::new();
+        if !nix::unistd::geteuid().is_root() {
             // Whoever is not root becomes it there.
-            let mut command = Command::new("unshare");
-            command.args(["-r", judge]);
-            command
-        };
-        command.arg(&self.0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            words.extend(["unshare", "-r"].map(PathBuf::from));
+        }
+        if let Some(other) = std::env::var_os("FIDOKEY_LIBPAM").map(PathBuf::from) {
+            words.extend([other.join("ld-linux-x86-64.so.2"), "--library-path".into(), other]);
+        }
+        words.push(env!("CARGO_BIN_EXE_pam-judge").into());
+        let mut command = Command::new(&words[0]);
+        command
+            .args(&words[1..])
+            .arg(&self.0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
