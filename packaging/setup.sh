@@ -9,6 +9,8 @@ packages=(
     rpm                # the RPM package …
     rpmlint            # … and what is to be said of it
     apparmor           # the parser of the rules for AppArmor
+    systemd            # the reader of units
+    python3-minimal libpython3-stdlib # the reader of polkit's action
 )
 missing=()
 for package in "${packages[@]}"; do
