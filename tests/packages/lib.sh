@@ -38,7 +38,7 @@ main() {
         for device in null:3 zero:5 urandom:9; do
             [ -c "$root/dev/${device%:*}" ] || mknod -m 666 "$root/dev/${device%:*}" c 1 "${device#*:}"
         done
-        number=$((number + 1)) complaints=() output= started=${EPOCHREALTIME/./}
+        output="" complaints=() number=$((number + 1)) started=${EPOCHREALTIME/./}
         "$name" </dev/null || complain "ended with $?"
         [ ! -s "$unknown" ] || complain "no such command: $(cat "$unknown")"
         started=$(((${EPOCHREALTIME/./} - started) / 1000))
