@@ -16,6 +16,8 @@ use crate::outcome::{Exit, Failure};
 pub(crate) enum Verb {
     /// Take the module out of stacks.
     Disable(Disable),
+    /// Look for what would lock out or weaken.
+    Doctor(Doctor),
     /// Put the module into stacks.
     Enable(Enable),
     /// Register a key.
@@ -50,6 +52,7 @@ Exit codes: 0 yes or done; 1 no; 2 usage; 3 no key, timed out or cancelled; 4 no
 #[derive(Debug, Subcommand)]
 enum Typed {
     Disable(Disable),
+    Doctor(Doctor),
     Enable(Enable),
     Enroll(Enroll),
     #[command(subcommand)]
@@ -75,6 +78,20 @@ enum Pin {
     ///
     /// A wrong one spends a try; after the last one the key has to be reset. Plug in that key alone.
     Check,
+}
+
+/// Find what would lock out or weaken a login, each with what mends it (root only).
+///
+/// Looks at records, policy, states, PAM stacks, the module and the devices, and changes nothing. Exit code 1 when
+/// anything would lock out or weaken; warnings and notes are not bad.
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// Show a JSON object instead of lines
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Look at the system that is mounted there, which does not run [default: this one]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) root: Option<PathBuf>,
 }
 
 /// Ask for the key in a service: puts the module's line into its PAM stack (root only).
@@ -186,6 +203,7 @@ pub(crate) struct Test {
 pub(crate) fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<Verb, Failure> {
     let error = match CommandLine::try_parse_from(typed) {
         Ok(CommandLine { verb: Typed::Disable(asked) }) => return Ok(Verb::Disable(asked)),
+        Ok(CommandLine { verb: Typed::Doctor(asked) }) => return Ok(Verb::Doctor(asked)),
         Ok(CommandLine { verb: Typed::Enable(asked) }) => return Ok(Verb::Enable(asked)),
         Ok(CommandLine { verb: Typed::Enroll(asked) }) => return Ok(Verb::Enroll(asked)),
         Ok(CommandLine { verb: Typed::Key(Key::Pin(Pin::Check)) }) => return Ok(Verb::KeyPinCheck),
@@ -280,6 +298,12 @@ mod tests {
         match typed(&["enroll", "--user", "alice", "--name", "Blue key"]) {
             Ok(Verb::Enroll(Enroll { user: Some(user), name: Some(name), .. })) => {
                 assert_eq!((user.as_str(), name.as_str()), ("alice", "Blue key"));
+            }
+            other => panic!("{other:?}"),
+        }
+        match typed(&["doctor", "--json", "--root", "/mnt"]) {
+            Ok(Verb::Doctor(Doctor { json: true, root: Some(root) })) => {
+                assert_eq!(root, PathBuf::from("/mnt"));
             }
             other => panic!("{other:?}"),
         }

@@ -24,9 +24,16 @@ pub(crate) fn string(text: &str) -> String {
 }
 
 /// An object of strings, on one line.
-pub(crate) fn object(fields: &[(&str, &str)]) -> String {
+pub(crate) fn object(values: &[(&str, &str)]) -> String {
+    let values: Vec<(&str, String)> =
+        values.iter().map(|(key, value)| (*key, string(value))).collect();
+    fields(&values)
+}
+
+/// An object of what is JSON already.
+pub(crate) fn fields(values: &[(&str, String)]) -> String {
     let fields: Vec<String> =
-        fields.iter().map(|(key, value)| format!("{}: {}", string(key), string(value))).collect();
+        values.iter().map(|(key, value)| format!("{}: {value}", string(key))).collect();
     format!("{{{}}}", fields.join(", "))
 }
 

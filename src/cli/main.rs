@@ -4,6 +4,7 @@
 
 mod account;
 mod arguments;
+mod doctor;
 mod enroll;
 mod json;
 mod key;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
 fn run() -> Outcome {
     match arguments::parse(std::env::args_os())? {
         Verb::Disable(asked) => stack::disable::run(&asked),
+        Verb::Doctor(asked) => doctor::run(&asked),
         Verb::Enable(asked) => stack::enable::run(&asked),
         Verb::Enroll(asked) => enroll::run(&asked),
         Verb::KeyPinCheck => key::check(),

@@ -108,6 +108,11 @@ impl ConfigFile {
         })
     }
 
+    /// The services that have a table of their own, in order.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.services.keys().map(String::as_str)
+    }
+
     /// What a login must prove beyond the touch where no service is meant.
     #[must_use]
     pub fn verification(&self) -> Verification {

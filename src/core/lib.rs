@@ -16,6 +16,7 @@ pub mod credential;
 pub mod ctap;
 pub mod date;
 pub mod enroll;
+pub mod findings;
 pub mod login;
 pub mod pending;
 pub mod pin;

@@ -27,6 +27,9 @@ pub const USER_HANDLE_MAX: usize = 64;
 /// The longest note on who registered a credential, in characters.
 pub const ADDED_BY_MAX: usize = 256;
 
+/// What is said of a credential id that is in a record twice.
+pub const SAME_ID: &str = "another credential of this record has that id";
+
 /// The credentials of one account.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -58,7 +61,7 @@ impl Record {
             })?;
             source.value("id", &one.id, |id| {
                 match before.iter().any(|other| other.id.get_ref() == id) {
-                    true => Err("another credential of this record has that id"),
+                    true => Err(SAME_ID),
                     false => Ok(()),
                 }
             })?;

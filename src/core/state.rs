@@ -90,6 +90,12 @@ impl State {
         text
     }
 
+    /// The name of the account when it last logged in.
+    #[must_use]
+    pub const fn user(&self) -> &AccountName {
+        &self.user
+    }
+
     /// Whether this is the state of an account of that name: the number of a deleted account may have been given
     /// to another one.
     #[must_use]

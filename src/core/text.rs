@@ -29,6 +29,17 @@ pub struct Misfit {
     pub message: String,
 }
 
+/// What is said of a text of another schema.
+const OTHER_SCHEMA: &str = "this version reads schema 1 only";
+
+impl Misfit {
+    /// Whether the text says that it is of another schema: it is another version's, and not wrong by itself.
+    #[must_use]
+    pub fn is_other_schema(&self) -> bool {
+        self.message.ends_with(OTHER_SCHEMA)
+    }
+}
+
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.line != 0 {
@@ -63,7 +74,7 @@ impl<'a> Source<'a> {
         if let Some(schema) = table.get_ref().get("schema")
             && schema.get_ref().as_integer().is_some_and(|number| number.as_str() != "1")
         {
-            return Err(self.wrong("schema", schema.span(), "this version reads schema 1 only"));
+            return Err(self.wrong("schema", schema.span(), OTHER_SCHEMA));
         }
         T::deserialize(Deserializer::from(table)).map_err(|bad| self.shape(&bad))
     }

@@ -66,6 +66,14 @@ impl Places {
         self.record_in(&self.users_directory()?, uid)
     }
 
+    /// Checks the directory of the records, and every directory on the way to it.
+    ///
+    /// # Errors
+    /// [`FileError`], a missing directory included.
+    pub fn check_records(&self) -> Result<(), FileError> {
+        self.users_directory().map(drop)
+    }
+
     /// The directory of the records, checked like every directory on the way to it; for searching only.
     ///
     /// # Errors
@@ -95,7 +103,8 @@ impl Places {
     }
 
     /// `path` as it is on the machine, for the log.
-    pub(crate) fn beneath(&self, path: &Path) -> PathBuf {
+    #[must_use]
+    pub fn beneath(&self, path: &Path) -> PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 }

@@ -76,6 +76,32 @@ impl Hidraw {
         }
     }
 
+    /// The nodes of the keys that are plugged in, and whether they can be opened. None of them is locked or written
+    /// to, so no login notices.
+    ///
+    /// # Errors
+    /// [`Fault`] when the list of devices cannot be read.
+    pub fn nodes(&self) -> Result<Vec<(PathBuf, Result<(), OpenError>)>, Fault> {
+        let mut keys = nodes(&self.sys)?;
+        keys.retain(|key| self.is_fido(*key));
+        let opened = |key: KeyId| self.open_unlocked(key).map(drop);
+        Ok(keys.into_iter().map(|key| (self.dev.join(node(key)), opened(key))).collect())
+    }
+
+    fn open_unlocked(&self, key: KeyId) -> Result<OwnedFd, OpenError> {
+        let number =
+            read_at_most(&self.sys.join(node(key)).join("dev"), 32).map_err(|_| OpenError::Gone)?;
+        // The number may have passed to another key or a keyboard since the list was made.
+        let now = KeyId((key.0 & u64::from(u32::MAX)) | instance(&self.sys, &node(key)));
+        if now != key || !self.is_fido(key) {
+            return Err(OpenError::Gone);
+        }
+        let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY;
+        let fd = open_at(AT_FDCWD, &self.dev.join(node(key)), flags).map_err(refused)?;
+        check(&fd, &number)?;
+        Ok(fd)
+    }
+
     /// Whether sysfs shows `key` as a FIDO key. What cannot be read is none: it was removed in between.
     fn is_fido(&self, key: KeyId) -> bool {
         let path = self.sys.join(node(key)).join("device/report_descriptor");
@@ -108,16 +134,7 @@ impl Keys for Hidraw {
         if self.open.contains(key) {
             return Ok(());
         }
-        let number =
-            read_at_most(&self.sys.join(node(key)).join("dev"), 32).map_err(|_| OpenError::Gone)?;
-        // The number may have passed to another key or a keyboard since the list was made.
-        let now = KeyId((key.0 & u64::from(u32::MAX)) | instance(&self.sys, &node(key)));
-        if now != key || !self.is_fido(key) {
-            return Err(OpenError::Gone);
-        }
-        let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY;
-        let fd = open_at(AT_FDCWD, &self.dev.join(node(key)), flags).map_err(refused)?;
-        check(&fd, &number)?;
+        let fd = self.open_unlocked(key)?;
         lock(&fd)?;
         self.open.insert(key, fd);
         Ok(())
@@ -327,6 +344,11 @@ mod tests {
         let absent = OpenError::Denied { errno: libc::ENOENT };
         assert_eq!(hidraw.open(KeyId(3)), Err(absent));
         assert_eq!(hidraw.open(KeyId(4)), Err(OpenError::Gone));
+        let nodes = hidraw.nodes().unwrap();
+        let found: Vec<Result<(), OpenError>> = nodes.iter().map(|(_, found)| *found).collect();
+        let not_a_key = Err(OpenError::NotAKey);
+        assert_eq!(found, [not_a_key, not_a_key, not_a_key, Err(absent)]);
+        assert!(nodes.iter().all(|(node, _)| node.starts_with(&hidraw.dev)));
         assert!(start.elapsed() < Duration::from_millis(100));
         fs::create_dir(hidraw.dev.join("hidraw3")).unwrap();
         let denied = OpenError::Denied { errno: libc::EISDIR };

@@ -28,4 +28,5 @@ pub mod signals;
 pub mod stacks;
 mod state;
 pub mod terminal;
+pub mod tree;
 mod walk;

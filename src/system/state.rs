@@ -37,11 +37,26 @@ impl Places {
     /// [`FileError`]: the directory is missing, or others may look into it.
     pub(crate) fn account_state(&self, uid: Uid) -> Result<AccountState, FileError> {
         let place = self.beneath(&self.state);
-        let missing = || error(&place, "missing_directory", Errno::ENOENT);
-        let directory =
-            self.walk().directory(&self.state, Kind::PrivateDirectory)?.ok_or_else(missing)?;
+        let directory = self.state_directory()?;
         let lock = take(&directory, &place, uid);
         Ok(AccountState { places: self.clone(), uid, directory, lock })
+    }
+
+    /// The state of `uid` for looking at it alone: nothing is locked and nothing made.
+    ///
+    /// # Errors
+    /// As a login has them: the directory is missing, others may look into it or have written the state, or it cannot
+    /// be read.
+    pub fn read_state(&self, uid: Uid) -> Result<Option<TextFile>, FileError> {
+        let directory = self.state_directory()?;
+        let name = account_file(uid);
+        let place = self.beneath(&self.state).join(&name);
+        self.walk().file(&directory, &place, &name, Kind::PrivateFile)
+    }
+
+    fn state_directory(&self) -> Result<OwnedFd, FileError> {
+        let missing = || error(&self.beneath(&self.state), "missing_directory", Errno::ENOENT);
+        self.walk().directory(&self.state, Kind::PrivateDirectory)?.ok_or_else(missing)
     }
 }
 
@@ -201,6 +216,19 @@ mod tests {
         assert_eq!(reason(&places), "symlink");
         fs::remove_file(directory(&places)).unwrap();
         assert_eq!(reason(&places), "missing_directory");
+        assert_eq!(places.read_state(1000).unwrap_err().reason, "missing_directory");
+    }
+
+    #[test]
+    fn a_look_at_a_state_is_what_a_login_reads_and_leaves_nothing_behind() {
+        let places = places("state-look");
+        assert_eq!(places.read_state(1000), Ok(None));
+        assert_eq!(fs::read_dir(directory(&places)).unwrap().count(), 0);
+        let state = places.account_state(1000).unwrap();
+        state.write("x").unwrap();
+        assert_eq!(places.read_state(1000), state.read());
+        mode(&directory(&places).join("1000.toml"), 0o640);
+        assert_eq!(places.read_state(1000).unwrap_err().reason, "mode");
     }
 
     // S5, for a crash that leaves a temporary file of any kind.
