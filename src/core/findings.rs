@@ -77,6 +77,8 @@ macro_rules! kinds {
 kinds! {
     AccountLookup: Lockout, "account-lookup",
         "The name service fails, or knows the account by a name that is none.";
+    AlternativeUnverified: Lockout, "alternative-unverified",
+        "A line of mode alternative has neither verification nor touch_only_alternative: the module denies.";
     AnotherModule: Warning, "another-module",
         "Another module for FIDO keys is in the same stack: both ask for a touch.";
     ArgumentWrong: Lockout, "argument-wrong",
@@ -87,16 +89,30 @@ kinds! {
         "The policy, or a directory on the way to it, cannot be read or could be written by others than root.";
     ConfigWrong: Lockout, "config-wrong",
         "The policy has a key or a value that there is not.";
+    ControlLax: Weak, "control-lax",
+        "The control word of the module's line lets in whom the module denies.";
     CredentialDuplicate: Lockout, "credential-duplicate",
         "A record has the same credential twice.";
     CredentialShared: Weak, "credential-shared",
         "Two accounts have the same credential: whoever has that key is let in as either.";
     DevicesHidden: Lockout, "devices-hidden",
         "The system shows no devices: there is no sysfs.";
+    KeyAfterWrongPassword: Warning, "key-after-wrong-password",
+        "A wrong password does not end the login before the key is asked for.";
+    KeyAlone: Weak, "key-alone",
+        "Mode second-factor, and the key lets in without the password.";
+    KeyFirst: Warning, "key-first",
+        "Mode second-factor, and the key is asked for before the password: it tells whoever tries that there is one.";
     KeyInaccessible: Lockout, "key-inaccessible",
         "A key is plugged in and its device is missing or cannot be opened by root.";
+    KeyNotEnough: Warning, "key-not-enough",
+        "Mode alternative, and the key alone does not let in.";
     Leftover: Note, "leftover",
         "A writer crashed and has left a temporary file behind. Nobody reads it.";
+    LockerAccess: Note, "locker-access",
+        "A screen locker asks for a key: it runs as the user, who must be able to open the device.";
+    ModeMissing: Lockout, "mode-missing",
+        "Neither the module's line nor the policy says the mode: the module denies.";
     ModuleCopies: Warning, "module-copies",
         "There are several modules, and they differ.";
     ModuleMissing: Lockout, "module-missing",
@@ -105,8 +121,14 @@ kinds! {
         "Others than root could put something else in the place of the module.";
     ModuleUnusable: Lockout, "module-unusable",
         "What is in the place of the module is no library.";
+    NobodyAsked: Note, "nobody-asked",
+        "No stack names the module.";
+    NobodyEnrolled: Lockout, "nobody-enrolled",
+        "A service denies accounts without a key, and no account has one.";
     OneKey: Warning, "one-key",
         "An account has one key: when it is lost, nothing lets in.";
+    PasswordRefused: Lockout, "password-refused",
+        "Mode alternative, and without the key the password does not let in either.";
     PendingChange: Note, "pending-change",
         "A change of a stack is being tried and waits to be confirmed.";
     PolkitSandbox: Lockout, "polkit-sandbox",
@@ -129,6 +151,20 @@ kinds! {
         "The directory of the records is missing, or could be written by others than root.";
     RpId: Note, "rp-id",
         "A credential is bound to another relying party id than new ones will be. It works all the same.";
+    ServiceAbsent: Warning, "service-absent",
+        "The policy has a table for a service that PAM has no file for.";
+    ServiceUnasked: Warning, "service-unasked",
+        "The policy has a table for a service whose stack does not name the module.";
+    SiblingMissing: Weak, "sibling-missing",
+        "One of two services that come to the same, as sudo and sudo-i, asks for a key, and the other one does not.";
+    StackBypassed: Weak, "stack-bypassed",
+        "A line lets the login pass without the module, as one that ends the stack or jumps over it.";
+    StackLocked: Lockout, "stack-locked",
+        "No login by the stack can succeed, whatever is proven.";
+    StackUnclear: Warning, "stack-unclear",
+        "Releases of libpam read the stack differently, or it is too intricate to be gone through.";
+    StackUnreadable: Lockout, "stack-unreadable",
+        "libpam gives up reading the stack, and every login by it is denied.";
     StateOrphaned: Note, "state-orphaned",
         "There is a state, and no record of that account.";
     StateStale: Warning, "state-stale",
@@ -138,6 +174,8 @@ kinds! {
          are not compared.";
     StateWrong: Warning, "state-wrong",
         "A state cannot be understood: what was known of the counters is forgotten.";
+    TouchOnly: Warning, "touch-only",
+        "A touch alone lets in without a password, by touch_only_alternative: so does whoever finds the key.";
     VerificationImpossible: Lockout, "verification-impossible",
         "PIN or fingerprint is required, and no key of the account can prove it.";
 }

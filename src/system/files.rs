@@ -1,5 +1,6 @@
 //! Reading the administrator's files, and refusing those that somebody else could have written.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -110,8 +111,16 @@ impl Places {
 }
 
 /// The name of the file of `uid`, in the directory of the records and in that of the states.
-pub(crate) fn account_file(uid: Uid) -> PathBuf {
+#[must_use]
+pub fn account_file(uid: Uid) -> PathBuf {
     PathBuf::from(format!("{uid}.toml"))
+}
+
+/// The number of the account whose file has that name. One number, one name: nobody reads `01000.toml`.
+#[must_use]
+pub fn account_in(name: &OsStr) -> Option<Uid> {
+    let uid: Uid = name.to_str()?.strip_suffix(".toml")?.parse().ok()?;
+    (account_file(uid).as_os_str() == name).then_some(uid)
 }
 
 #[cfg(test)]
@@ -193,6 +202,18 @@ mod tests {
         assert_eq!(reason(&places, ""), "symlink");
         fs::remove_file(&places.root).unwrap();
         fs::remove_dir_all(places.root.with_extension("moved")).unwrap();
+    }
+
+    #[test]
+    fn a_number_has_one_name() {
+        assert_eq!(account_in(OsStr::new("0.toml")), Some(0));
+        assert_eq!(account_in(OsStr::new("4294967295.toml")), Some(Uid::MAX));
+        for name in
+            ["01.toml", "+1.toml", "-1.toml", "4294967296.toml", "1.toml~", "1", ".toml", "a.toml"]
+        {
+            assert_eq!(account_in(OsStr::new(name)), None, "{name}");
+        }
+        assert_eq!(account_in(OsStr::from_bytes(b"1\xff.toml")), None);
     }
 
     // F3.

@@ -2,11 +2,11 @@
 //! it comes to is decided in [`fidokey_core::stack`].
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::Read;
+use std::ffi::OsStr;
+use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use fidokey_core::ports::FileError;
 use fidokey_core::stack::Files;
@@ -18,26 +18,29 @@ use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use crate::descriptors::open_at;
 use crate::files::Places;
 use crate::replace::Replacement;
+use crate::tree::{SeenKind, Tree};
 use crate::walk::{Kind, error, failed};
 
 /// Where the administrator's stacks are. What is there wins over what the vendor has.
 const ETC: &str = "/etc/pam.d";
 /// Where a vendor's are, as Debian's libpam has it, and openSUSE's and Arch's.
 const VENDOR: [&str; 2] = ["/usr/lib/pam.d", "/usr/etc/pam.d"];
-/// The directories that are looked into for modules, beside those of the machine's kind
+/// Below which directories modules are, in `security` itself or in that of the machine's kind
 /// (`/usr/lib/x86_64-linux-gnu/security`).
-const MODULES: [&str; 4] =
-    ["/usr/lib64/security", "/usr/lib/security", "/lib64/security", "/lib/security"];
+const LIBRARIES: [&str; 4] = ["/usr/lib64", "/usr/lib", "/lib64", "/lib"];
+/// Modules that libpam brings along: where they are, it looks.
+const COMPANIONS: [&str; 3] = ["pam_permit.so", "pam_deny.so", "pam_unix.so"];
 /// The largest stack that is looked at, in bytes.
-const STACK_MAX: u64 = 256 * 1024;
-/// How many symbolic links are followed on the way to a file, as the kernel does.
-const LINKS_MAX: usize = 40;
+const STACK_MAX: usize = 256 * 1024;
 
 /// The stacks of this machine, or of one that is mounted somewhere.
 #[derive(Clone, Debug)]
 pub struct Stacks {
     places: Places,
-    modules: Vec<PathBuf>,
+    /// The directories in which libpam looks for modules.
+    libraries: Vec<PathBuf>,
+    /// Those in which it would on other systems.
+    elsewhere: Vec<PathBuf>,
 }
 
 /// A service as it is read.
@@ -53,15 +56,59 @@ impl Stacks {
     /// The stacks of the machine whose root `places` have.
     #[must_use]
     pub fn new(places: Places) -> Self {
-        let root = places.root.clone();
-        let mut modules: Vec<PathBuf> = MODULES.iter().map(|place| beneath(&root, place)).collect();
-        for lib in ["/usr/lib", "/lib"] {
-            let entries = fs::read_dir(beneath(&root, lib)).into_iter().flatten().flatten();
-            let names = entries.map(|entry| entry.path());
-            let kinds = names.filter(|path| path.to_string_lossy().contains("-linux-"));
-            modules.extend(kinds.map(|path| path.join("security")));
+        let mut stacks = Self { places, libraries: Vec::new(), elsewhere: Vec::new() };
+        let Some(tree) = stacks.tree() else { return stacks };
+        let mut seen = Vec::new();
+        for directory in library_directories(&tree) {
+            let Ok(Some(found)) = tree.look(&directory) else { continue };
+            // Not under another name once more, as /lib is /usr/lib.
+            if found.kind != SeenKind::Directory || seen.contains(&found.identity) {
+                continue;
+            }
+            seen.push(found.identity);
+            match COMPANIONS.iter().any(|name| is_file(&tree, &directory.join(name))) {
+                true => stacks.libraries.push(directory),
+                false => stacks.elsewhere.push(directory),
+            }
         }
-        Self { places, modules }
+        // Where it brings nothing along, nothing is known of where it looks.
+        if stacks.libraries.is_empty() {
+            stacks.libraries = std::mem::take(&mut stacks.elsewhere);
+        }
+        stacks
+    }
+
+    /// Where the file of a service, or one that is included, is on that machine.
+    #[must_use]
+    pub fn path(&self, name: &[u8]) -> Option<PathBuf> {
+        path_in(&self.tree()?, name)
+    }
+
+    /// The files that libpam would load for that name; that one, where it is a path.
+    #[must_use]
+    pub fn modules(&self, name: &[u8]) -> Vec<PathBuf> {
+        self.among(&self.libraries, name)
+    }
+
+    /// The files of that name where other systems have their modules, and libpam does not look on this one.
+    #[must_use]
+    pub fn strays(&self, name: &[u8]) -> Vec<PathBuf> {
+        self.among(&self.elsewhere, name)
+    }
+
+    fn among(&self, directories: &[PathBuf], name: &[u8]) -> Vec<PathBuf> {
+        let name = Path::new(OsStr::from_bytes(name));
+        let paths = match name.is_absolute() {
+            true => vec![name.to_owned()],
+            false => directories.iter().map(|directory| directory.join(name)).collect(),
+        };
+        let Some(tree) = self.tree() else { return Vec::new() };
+        paths.into_iter().filter(|path| is_file(&tree, path)).collect()
+    }
+
+    /// The machine's files, in which links lead where they lead on it.
+    fn tree(&self) -> Option<Tree> {
+        Tree::at(&self.places.root).ok()
     }
 
     /// The names of all services, those of the vendor included, in their order.
@@ -165,44 +212,6 @@ impl Stacks {
         let place = directory.join(name);
         open.map(|open| (open, place)).map_err(|errno| failed(&directory, errno))
     }
-
-    /// The text of what libpam opens for that name, followed as it follows it, but within the root.
-    fn opened(&self, path: &Path) -> Option<Vec<u8>> {
-        let mut text = Vec::new();
-        let file = File::open(self.resolved(path)?).ok()?;
-        if !file.metadata().ok()?.is_file() {
-            return None;
-        }
-        file.take(STACK_MAX).read_to_end(&mut text).ok()?;
-        Some(text)
-    }
-
-    /// `path`, which is one of the machine that is looked at, as one of this machine: a link that begins at the root
-    /// means that machine's root.
-    fn resolved(&self, path: &Path) -> Option<PathBuf> {
-        let mut left = LINKS_MAX;
-        let mut open: Vec<std::ffi::OsString> = names(path);
-        let mut at = PathBuf::new();
-        open.reverse();
-        while let Some(name) = open.pop() {
-            if name == ".." {
-                at.pop();
-                continue;
-            }
-            let step = at.join(&name);
-            match fs::read_link(self.places.root.join(&step)) {
-                Ok(target) => {
-                    left = left.checked_sub(1)?;
-                    if target.is_absolute() {
-                        at = PathBuf::new();
-                    }
-                    open.extend(names(&target).into_iter().rev());
-                }
-                Err(_) => at = step,
-            }
-        }
-        Some(self.places.root.join(at))
-    }
 }
 
 /// A new directory for a trial, root's alone, which is gone after the next start of the machine.
@@ -213,14 +222,30 @@ pub fn trial_directory() -> std::io::Result<PathBuf> {
     Ok(nix::unistd::mkdtemp("/run/fidokey-trial-XXXXXX")?)
 }
 
-/// The names on the way, `..` among them.
-fn names(path: &Path) -> Vec<std::ffi::OsString> {
-    let name = |component| match component {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some("..".into()),
-        Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
+/// Where modules could be.
+fn library_directories(tree: &Tree) -> Vec<PathBuf> {
+    let mut directories = Vec::new();
+    for library in LIBRARIES.map(Path::new) {
+        let names = tree.names(library).ok().flatten().unwrap_or_default().names;
+        let kinds = names.iter().filter(|name| name.to_string_lossy().contains("-linux-"));
+        directories.extend(kinds.map(|kind| library.join(kind).join("security")));
+        directories.push(library.join("security"));
+    }
+    directories
+}
+
+fn is_file(tree: &Tree, path: &Path) -> bool {
+    matches!(tree.look(path), Ok(Some(found)) if found.kind == SeenKind::File)
+}
+
+/// The first file that libpam would open for `name`.
+fn path_in(tree: &Tree, name: &[u8]) -> Option<PathBuf> {
+    let name = Path::new(OsStr::from_bytes(name));
+    let paths: Vec<PathBuf> = match name.is_absolute() {
+        true => vec![name.to_owned()],
+        false => [ETC].iter().chain(&VENDOR).map(|place| Path::new(place).join(name)).collect(),
     };
-    path.components().filter_map(name).collect()
+    paths.into_iter().find(|path| is_file(tree, path))
 }
 
 fn beneath(root: &Path, path: &str) -> PathBuf {
@@ -229,23 +254,16 @@ fn beneath(root: &Path, path: &str) -> PathBuf {
 
 impl Files for Stacks {
     fn stack(&self, name: &[u8]) -> Option<Vec<u8>> {
-        let name = Path::new(std::ffi::OsStr::from_bytes(name));
-        if name.is_absolute() {
-            return self.opened(name);
+        let tree = self.tree()?;
+        // Half a stack is another one.
+        match tree.read(&path_in(&tree, name)?, STACK_MAX) {
+            Ok(Some((text, true))) => Some(text),
+            _ => None,
         }
-        [ETC].into_iter().chain(VENDOR).find_map(|place| self.opened(&Path::new(place).join(name)))
     }
 
     fn has_module(&self, name: &[u8]) -> bool {
-        let name = Path::new(std::ffi::OsStr::from_bytes(name));
-        let is_file = |path: &Path| self.resolved(path).is_some_and(|path| path.is_file());
-        if name.is_absolute() {
-            return is_file(name);
-        }
-        let root = &self.places.root;
-        self.modules
-            .iter()
-            .any(|place| place.strip_prefix(root).is_ok_and(|place| is_file(&place.join(name))))
+        !self.modules(name).is_empty()
     }
 }
 
@@ -333,6 +351,45 @@ mod tests {
         assert!(stacks.has_module(b"pam_x.so"));
         assert!(stacks.has_module(b"/usr/lib/x86_64-linux-gnu/security/pam_x.so"));
         assert!(!stacks.has_module(b"pam_y.so") && !stacks.has_module(b"pam_x.so\r"));
+    }
+
+    #[test]
+    fn given_a_module_where_libpam_does_not_look_then_it_is_a_stray() {
+        for (name, library) in [
+            ("stack_module_debian", "usr/lib/x86_64-linux-gnu/security"),
+            ("stack_module_fedora", "usr/lib64/security"),
+            ("stack_module_arch", "usr/lib/security"),
+        ] {
+            let stacks = stacks(name);
+            for place in [library, "usr/lib/stray-linux-x/security", "opt"] {
+                fs::create_dir_all(stacks.places.root.join(place)).unwrap();
+            }
+            put(&stacks, &format!("{library}/pam_permit.so"), "");
+            put(&stacks, &format!("{library}/pam_fidokey.so"), "");
+            put(&stacks, "usr/lib/stray-linux-x/security/pam_s.so", "");
+            put(&stacks, "opt/pam_x.so", "");
+            symlink("usr/lib", stacks.places.root.join("lib")).unwrap();
+            let stacks = Stacks::new(stacks.places);
+            let ours = Path::new("/").join(library).join("pam_fidokey.so");
+            assert_eq!(stacks.modules(b"pam_fidokey.so"), [ours]);
+            assert!(stacks.has_module(b"/opt/pam_x.so") && !stacks.has_module(b"pam_x.so"));
+            assert!(!stacks.has_module(b"pam_s.so") && !stacks.has_module(b"/opt"));
+            assert_eq!(stacks.strays(b"pam_s.so").len(), 1);
+        }
+    }
+
+    #[test]
+    fn given_what_is_no_file_or_huge_then_it_is_no_stack_and_holds_nobody_up() {
+        let stacks = stacks("stack_hostile");
+        let place = |name: &str| stacks.places.root.join("etc/pam.d").join(name);
+        nix::unistd::mkfifo(&place("fifo"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        fs::create_dir(place("directory")).unwrap();
+        fs::File::create(place("huge")).unwrap().set_len(3 << 30).unwrap();
+        for name in ["fifo", "directory", "huge", "."] {
+            assert_eq!(stacks.stack(name.as_bytes()), None, "{name}");
+        }
+        assert_eq!(stacks.path(b"huge"), Some(PathBuf::from("/etc/pam.d/huge")));
+        assert_eq!(stacks.path(b"fifo"), None);
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! `fidokey doctor`: what would lock somebody out, let somebody in by less than was meant, or is not as it should be,
 //! each with what mends it. Nothing is changed, no key is asked, and no login notices.
 
+mod accounts;
 mod devices;
 mod files;
+mod hosts;
+mod module;
 mod policy;
 mod records;
 mod report;
 #[cfg(test)]
-mod scratch;
+pub(crate) mod scratch;
+mod stacks;
 mod states;
 mod world;
 
@@ -34,6 +38,10 @@ fn examine(world: &World) -> Report {
     report.looked_at.accounts = enrolled.len();
     report.looked_at.keys = enrolled.iter().map(|account| account.keys).sum();
     states::examine(world, &mut report);
+    let asking = stacks::examine(world, policy.as_ref(), &mut report);
+    accounts::examine(world, &enrolled, &asking, &mut report);
+    module::examine(world, &asking, &mut report);
+    hosts::examine(world, &asking, &mut report);
     if world.running {
         devices::examine(&mut report);
     }

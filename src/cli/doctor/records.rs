@@ -9,6 +9,8 @@ use fidokey_core::findings::Kind;
 use fidokey_core::ports::{Account, Fault};
 use fidokey_core::record::{Misfit, Record, SAME_ID};
 
+use fidokey_system::files::{account_file, account_in};
+
 use super::files;
 use super::report::{Place, Report, word};
 use super::world::World;
@@ -59,22 +61,14 @@ pub(crate) fn examine(
     let mut enrolled = Vec::new();
     for name in names.names {
         let path = world.place(directory).join(&name);
-        match name.to_str() {
-            Some(LOCK) => {}
-            Some(name) if is_leftover(name) => left_over(records.report, &path),
-            name => match name.and_then(uid_of) {
-                Some(uid) => enrolled.extend(records.record(uid, path)),
-                None => misnamed(records.report, &path),
-            },
+        match (name.to_str(), account_in(&name)) {
+            (Some(LOCK), _) => {}
+            (Some(name), _) if is_leftover(name) => left_over(records.report, &path),
+            (_, Some(uid)) => enrolled.extend(records.record(uid, path)),
+            (_, None) => misnamed(records.report, &path),
         }
     }
     enrolled
-}
-
-/// The number in the name of a record, in the one way that it is written.
-pub(crate) fn uid_of(name: &str) -> Option<Uid> {
-    let uid: Uid = name.strip_suffix(".toml")?.parse().ok()?;
-    (format!("{uid}.toml") == name).then_some(uid)
 }
 
 /// Whether it is the name that a file has until it is whole.
@@ -230,8 +224,7 @@ impl Records<'_> {
     }
 
     fn has_record(&self, uid: Uid) -> bool {
-        let name = format!("{uid}.toml");
-        let found = self.world.tree.look(&self.world.places.users.join(name));
+        let found = self.world.tree.look(&self.world.places.users.join(account_file(uid)));
         !matches!(found, Ok(None))
     }
 
@@ -275,7 +268,7 @@ impl Records<'_> {
                     let remedy = format!(
                         "Take it out of the record that it was not registered for, and register the key \
                          there with `fidokey enroll`; the other one is {}.",
-                        word(path.with_file_name(format!("{other}.toml")))
+                        word(path.with_file_name(account_file(other)))
                     );
                     self.report.found(Kind::CredentialShared, place.clone(), wrong, remedy);
                 }

@@ -5,6 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use fidokey_core::base64url;
+use fidokey_core::findings::Kind;
+
+use fidokey_system::accounts::effective_uid;
+use fidokey_system::files::Places;
 
 use super::report::{Finding, Report};
 use super::world::World;
@@ -15,6 +19,10 @@ pub(crate) const FIDO_DESCRIPTOR: &[u8] = &[
     0x95, 0x40, 0x81, 0x02, 0x09, 0x21, 0x15, 0x00, 0x26, 0xff, 0x00, 0x75, 0x08, 0x95, 0x40, 0x91,
     0x02, 0xc0,
 ];
+
+/// The line of the manual.
+pub(crate) const LINE: &str =
+    "auth [success=ok ignore=ignore default=die] pam_fidokey.so mode=second-factor";
 
 /// A system in a directory of its own.
 pub(crate) struct Scratch {
@@ -45,6 +53,38 @@ impl Scratch {
             "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/:/bin/sh\nbob:x:1001:1001::/:/bin/sh\n",
         );
         tree
+    }
+
+    /// The same, a Debian with the module, alice's two keys and the line for sudo.
+    pub(crate) fn enabled(name: &str) -> Self {
+        let tree = Self::new(name);
+        let library = "usr/lib/x86_64-linux-gnu/security";
+        for module in ["pam_deny.so", "pam_permit.so", "pam_unix.so", "pam_listfile.so"] {
+            tree.write(&format!("{library}/{module}"), "");
+        }
+        let library = format!("{library}/pam_fidokey.so");
+        tree.write(&library, b"\x7fELF\x02\x01\x01_________\x03\x00\x3e\x00____");
+        tree.write("etc/fidokey/users/1000.toml", record("alice", 1000, &["a", "b"]));
+        tree.write(
+            "etc/pam.d/common-auth",
+            "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\n\
+             auth required pam_permit.so\n",
+        );
+        for service in ["su", "other"] {
+            tree.write(&format!("etc/pam.d/{service}"), "@include common-auth\n");
+        }
+        tree.write("etc/pam.d/sudo", format!("@include common-auth\n{LINE}\n"));
+        tree
+    }
+
+    /// Where fidokey's files are in it.
+    pub(crate) fn places(&self) -> Places {
+        Places { root: self.root.clone(), owner: effective_uid(), ..Places::system() }
+    }
+
+    /// The text of a service's file.
+    pub(crate) fn stack(&self, service: &str) -> String {
+        fs::read_to_string(self.path(&format!("etc/pam.d/{service}"))).unwrap()
     }
 
     pub(crate) fn path(&self, path: &str) -> PathBuf {
@@ -79,7 +119,8 @@ impl Scratch {
         super::examine(&world)
     }
 
-    /// What is found, in order: `one-key /etc/fidokey/users/1000.toml:3:1`.
+    /// What is found, in order: `one-key /etc/fidokey/users/1000.toml:3:1`. That nobody is asked for a key is left out
+    /// where there is no stack at all.
     pub(crate) fn found(&self) -> Vec<String> {
         let told = |Finding { kind, place, wrong, remedy }: &Finding| {
             // Two sentences that can be read, or it is no finding.
@@ -91,7 +132,10 @@ impl Scratch {
             let inside = place.strip_prefix(self.root.to_str().unwrap());
             format!("{} {}", kind.row().word, inside.unwrap_or(&place))
         };
-        self.examine().findings.iter().map(told).collect()
+        let report = self.examine();
+        let stacks = report.looked_at.services > 0;
+        let counts = |finding: &&Finding| stacks || finding.kind != Kind::NobodyAsked;
+        report.findings.iter().filter(counts).map(told).collect()
     }
 
     /// What people read.

@@ -7,8 +7,10 @@ use fidokey_core::findings::Kind;
 use fidokey_core::ports::FileError;
 use fidokey_core::state::State;
 
+use fidokey_system::files::{account_file, account_in};
+
 use super::files;
-use super::records::{is_leftover, left_over, uid_of};
+use super::records::{is_leftover, left_over};
 use super::report::{Place, Report, word};
 use super::world::World;
 
@@ -42,8 +44,8 @@ pub(crate) fn examine(world: &World, report: &mut Report) {
             }
             Some(name) if is_leftover(name) => left_over(report, &path),
             // Locks, and what is nobody's business here.
-            name => {
-                if let Some(uid) = name.and_then(uid_of) {
+            _ => {
+                if let Some(uid) = account_in(&name) {
                     state(world, uid, &path, report);
                 }
             }
@@ -77,7 +79,7 @@ fn state(world: &World, uid: Uid, path: &Path, report: &mut Report) {
             return;
         }
     };
-    let record = world.tree.look(&world.places.users.join(format!("{uid}.toml")));
+    let record = world.tree.look(&world.places.users.join(account_file(uid)));
     if matches!(record, Ok(None)) {
         let wrong = format!("{who} has no record any more.");
         report.found(Kind::StateOrphaned, place, wrong, remove);
