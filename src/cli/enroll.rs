@@ -15,6 +15,7 @@ use fidokey_system::clock;
 use fidokey_system::files::Places;
 use fidokey_system::hidraw::Hidraw;
 use fidokey_system::machine::System;
+use fidokey_system::records::LockedRecords;
 
 use crate::arguments::Enroll;
 use crate::outcome::{Exit, Failure, Outcome};
@@ -120,10 +121,32 @@ fn write(
 ) -> Result<Record, Failure> {
     let records = places.lock_records()?;
     let existing = credentials(record::of(account, records.read(account.uid))?);
+    nobody_elses(&records, account, &credential)?;
     let credentials = joined(existing, credential, rename)?;
     let record = Record { user: account.name.clone(), uid: account.uid, credentials };
     records.write(&record)?;
     Ok(record)
+}
+
+/// No key gives an id twice: one that another account has is a copy of that account's, and whoever holds it would be let
+/// in as either. A record that cannot be read is of no use to anybody, and in nobody else's way.
+fn nobody_elses(
+    records: &LockedRecords<'_>,
+    account: &Account,
+    new: &Credential,
+) -> Result<(), Failure> {
+    for uid in records.uids()?.into_iter().filter(|uid| *uid != account.uid) {
+        let Ok(Some(file)) = records.read(uid) else { continue };
+        let Ok(other) = Record::parse(&file.text) else { continue };
+        if other.credentials.iter().any(|known| known.id == new.id) {
+            return Err(Failure::new(
+                Exit::No,
+                format!("Nothing was written: {} has the very same credential.", other.user),
+                "Do not use this key: no two credentials of a sound one are alike.",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// `existing` and the new one, which gets another name where it is taken and `rename` allows it.
@@ -229,6 +252,34 @@ added_by = "root"
         let many: Vec<Credential> =
             (0..CREDENTIALS_MAX).map(|number| credential(&format!("a{number}"))).collect();
         assert_eq!(joined(many, credential("b"), true).unwrap_err(), EnrollError::Full);
+    }
+
+    // E5; F12: a record that is none is in nobody's way.
+    #[test]
+    fn given_an_id_that_another_account_has_then_nothing_is_written() {
+        let tree = crate::doctor::scratch::Scratch::new("enroll-another");
+        let account = |uid, name: &str| Account {
+            uid,
+            name: fidokey_core::credential::AccountName::new(name).unwrap(),
+        };
+        tree.write("etc/fidokey/users/1.toml", "broken");
+        tree.write("etc/fidokey/users/2.toml", "");
+        let places = tree.places();
+        let write = |uid, name, key| {
+            write(&places, &account(uid, name), credential(key), false).map(|_written| ())
+        };
+        write(1001, "bob", "a").unwrap();
+        write(1000, "alice", "b").unwrap();
+        let before = std::fs::read(tree.path("etc/fidokey/users/1000.toml")).unwrap();
+        let refused = write(1000, "alice", "a").unwrap_err();
+        assert_eq!(refused.exit(), Exit::No);
+        assert!(format!("{refused:?}").contains("bob has the very same credential"), "{refused:?}");
+        assert!(
+            write(1002, "carol", "b").is_err()
+                && !tree.path("etc/fidokey/users/1002.toml").exists()
+        );
+        assert_eq!(std::fs::read(tree.path("etc/fidokey/users/1000.toml")).unwrap(), before);
+        write(1000, "alice", "c").unwrap();
     }
 
     #[test]

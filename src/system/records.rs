@@ -14,9 +14,11 @@ use nix::fcntl::OFlag;
 use nix::unistd::fsync;
 
 use crate::descriptors::{create_at, open_at};
-use crate::files::{Places, account_file};
+use crate::files::{Places, account_file, account_in};
+use crate::listing::names_in;
 use crate::lock::{LockError, lock};
 use crate::replace::Replacement;
+use crate::tree::NAMES_MAX;
 use crate::walk::failed;
 
 /// What writers lock. Not the directory: everybody may open that, and so lock it for ever.
@@ -87,6 +89,18 @@ impl LockedRecords<'_> {
     /// As there.
     pub fn read(&self, uid: Uid) -> Result<Option<TextFile>, FileError> {
         self.places.record_in(&self.users, uid)
+    }
+
+    /// The accounts that have a file here, whatever is in it.
+    ///
+    /// # Errors
+    /// [`FileError`]: the directory cannot be read.
+    pub fn uids(&self) -> Result<Vec<Uid>, FileError> {
+        let listed = open_at(&self.users, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY)
+            .and_then(|directory| names_in(directory, NAMES_MAX));
+        let (names, _more) =
+            listed.map_err(|errno| failed(&self.places.beneath(&self.places.users), errno))?;
+        Ok(names.iter().filter_map(|name| account_in(name)).collect())
     }
 
     /// Replaces the record of `record.uid`, or makes it. After this it is on the disk.
@@ -205,6 +219,7 @@ added_by = "root"
         assert_eq!(second.mode() & 0o7777, 0o644);
         assert_ne!(first.ino(), second.ino(), "the old file must be replaced, not written into");
         assert_eq!(files(&places), [".lock", "1000.toml"]);
+        assert_eq!(records.uids(), Ok(vec![1000]));
     }
 
     // E7.
