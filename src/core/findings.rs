@@ -97,6 +97,8 @@ kinds! {
         "Two accounts have the same credential: whoever has that key is let in as either.";
     DevicesHidden: Lockout, "devices-hidden",
         "The system shows no devices: there is no sysfs.";
+    HidrawAbsent: Note, "hidraw-absent",
+        "The kernel shows no HID devices: none is plugged in, or it was built without hidraw.";
     KeyAfterWrongPassword: Warning, "key-after-wrong-password",
         "A wrong password does not end the login before the key is asked for.";
     KeyAlone: Weak, "key-alone",

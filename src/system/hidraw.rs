@@ -36,6 +36,15 @@ pub struct Hidraw {
     keeps_signals: bool,
 }
 
+/// The device of a key that is plugged in, for whoever only looks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Node {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it can be opened.
+    pub opened: Result<(), OpenError>,
+}
+
 impl Default for Hidraw {
     fn default() -> Self {
         Self::new()
@@ -81,11 +90,20 @@ impl Hidraw {
     ///
     /// # Errors
     /// [`Fault`] when the list of devices cannot be read.
-    pub fn nodes(&self) -> Result<Vec<(PathBuf, Result<(), OpenError>)>, Fault> {
+    pub fn nodes(&self) -> Result<Vec<Node>, Fault> {
         let mut keys = nodes(&self.sys)?;
         keys.retain(|key| self.is_fido(*key));
-        let opened = |key: KeyId| self.open_unlocked(key).map(drop);
-        Ok(keys.into_iter().map(|key| (self.dev.join(node(key)), opened(key))).collect())
+        let look = |key: KeyId| Node {
+            path: self.dev.join(node(key)),
+            opened: self.open_unlocked(key).map(drop),
+        };
+        Ok(keys.into_iter().map(look).collect())
+    }
+
+    /// Whether there has been a HID device since the machine was started.
+    #[must_use]
+    pub fn has_class(&self) -> bool {
+        self.sys.exists()
     }
 
     fn open_unlocked(&self, key: KeyId) -> Result<OwnedFd, OpenError> {
@@ -345,10 +363,10 @@ mod tests {
         assert_eq!(hidraw.open(KeyId(3)), Err(absent));
         assert_eq!(hidraw.open(KeyId(4)), Err(OpenError::Gone));
         let nodes = hidraw.nodes().unwrap();
-        let found: Vec<Result<(), OpenError>> = nodes.iter().map(|(_, found)| *found).collect();
+        let found: Vec<Result<(), OpenError>> = nodes.iter().map(|node| node.opened).collect();
         let not_a_key = Err(OpenError::NotAKey);
         assert_eq!(found, [not_a_key, not_a_key, not_a_key, Err(absent)]);
-        assert!(nodes.iter().all(|(node, _)| node.starts_with(&hidraw.dev)));
+        assert!(nodes.iter().all(|node| node.path.starts_with(&hidraw.dev)));
         assert!(start.elapsed() < Duration::from_millis(100));
         fs::create_dir(hidraw.dev.join("hidraw3")).unwrap();
         let denied = OpenError::Denied { errno: libc::EISDIR };

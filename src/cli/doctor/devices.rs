@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fidokey_core::findings::Kind;
 use fidokey_core::ports::{Keys, OpenError};
-use fidokey_system::hidraw::Hidraw;
+use fidokey_system::hidraw::{Hidraw, Node};
 
 use super::report::{Place, Report, word};
 
@@ -22,6 +22,12 @@ fn plugged(keys: &Hidraw, report: &mut Report) {
         report.found(Kind::DevicesHidden, place(), wrong, remedy);
         return;
     }
+    if !keys.has_class() {
+        let wrong = "The kernel shows no HID devices: none is plugged in, or it has no hidraw.";
+        let remedy = "Plug in a key and look again; where nothing changes, `modprobe hid_generic`.";
+        report.found(Kind::HidrawAbsent, place(), wrong, remedy);
+        return;
+    }
     let nodes = match keys.nodes() {
         Ok(nodes) => nodes,
         Err(fault) => {
@@ -30,7 +36,7 @@ fn plugged(keys: &Hidraw, report: &mut Report) {
             return;
         }
     };
-    for (node, opened) in nodes {
+    for Node { path: node, opened } in nodes {
         let path = word(&node);
         let (wrong, remedy) = match opened {
             // Removed in the same moment: nothing to mend. Nobody's lock was asked for.
@@ -75,6 +81,8 @@ mod tests {
         let (sys, dev) = (tree.path("sys/class/hidraw"), tree.path("dev"));
         let keys = Hidraw::beneath(&sys, &dev);
         assert_eq!(found(&keys), ["devices-hidden"]);
+        fs::create_dir_all(sys.parent().unwrap()).unwrap();
+        assert_eq!(found(&keys), ["hidraw-absent"]);
         fs::create_dir_all(sys.join("hidraw0/device")).unwrap();
         fs::create_dir_all(&dev).unwrap();
         fs::write(sys.join("hidraw0/dev"), "1:3\n").unwrap();

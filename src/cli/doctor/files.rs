@@ -47,8 +47,11 @@ pub(crate) fn told(error: &FileError, private: bool) -> (String, String) {
         "changed" => ("it changed while it was read", "Run the doctor again.".to_owned()),
         other => (other, format!("See what it is: `ls -ld {path}`.")),
     };
-    match error.errno {
-        0 => (wrong.to_owned(), remedy),
-        errno => (format!("{wrong} (error {errno})"), remedy),
+    match (error.errno, error.reason) {
+        // What the number says, the words have said.
+        (0, _) | (_, "missing_directory" | "symlink" | "too_large" | "not_a_directory") => {
+            (wrong.to_owned(), remedy)
+        }
+        (errno, _) => (format!("{wrong} (error {errno})"), remedy),
     }
 }

@@ -48,3 +48,29 @@ fn examine(world: &World) -> Report {
     report.sort();
     report
 }
+
+#[cfg(test)]
+mod tests {
+    use fidokey_core::findings::Kind;
+
+    // I8: what the doctor can find is what a test has it find.
+    #[test]
+    fn given_the_catalogue_then_each_finding_has_a_test() {
+        let tests: String = [
+            include_str!("devices.rs"),
+            include_str!("hosts.rs"),
+            include_str!("module.rs"),
+            include_str!("policy.rs"),
+            include_str!("records/tests.rs"),
+            include_str!("stacks/tests.rs"),
+            include_str!("states.rs"),
+        ]
+        .map(|file| file.split_once("#[cfg(test)]").map_or(file, |(_, tests)| tests))
+        .concat();
+        for kind in Kind::ALL {
+            let word = kind.row().word;
+            let named = [format!("\"{word}\""), format!("\"{word} ")];
+            assert!(named.iter().any(|word| tests.contains(word)), "{word}");
+        }
+    }
+}

@@ -109,6 +109,9 @@ impl Records<'_> {
             Ok(file) => file?,
             Err(error) => {
                 let (wrong, remedy) = files::told(&error, false);
+                if self.is_nobodys(uid, &path, &wrong) {
+                    return None;
+                }
                 let wrong = format!("{} is denied: {wrong}.", self.who(uid));
                 let place = Place::file(error.path.as_ref());
                 self.report.found(Kind::RecordUnsafe, place, wrong, remedy);
@@ -141,7 +144,21 @@ impl Records<'_> {
         }
     }
 
+    /// Says of a record that cannot be used that it is nobody's, where that is so: then it denies nobody.
+    fn is_nobodys(&mut self, uid: Uid, path: &Path, wrong: &str) -> bool {
+        let nobodys = matches!(self.world.accounts.of_uid(uid), Ok(None));
+        if nobodys {
+            let wrong = format!("There is no account {uid}, and it could not be used: {wrong}.");
+            let remedy = format!("`rm {}`", word(path));
+            self.report.found(Kind::RecordOrphaned, Place::file(path), wrong, remedy);
+        }
+        nobodys
+    }
+
     fn malformed(&mut self, uid: Uid, path: &Path, misfit: &Misfit) {
+        if self.is_nobodys(uid, path, &misfit.message) {
+            return;
+        }
         let place = Place::file(path).misfit(misfit);
         let wrong = format!("{} is denied: {}.", self.who(uid), misfit.message);
         let path = word(path);

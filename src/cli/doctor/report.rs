@@ -159,12 +159,18 @@ impl Report {
                 )
             }
         };
+        let asking = match asking {
+            0 => "none of them".to_owned(),
+            asking => format!("{asking} of them"),
+        };
         let elsewhere = match running {
             true => "",
-            false => " Its devices and its name service were not looked at: it is not running.",
+            false => {
+                "\nThis is not the running system: its devices and its name service were not looked at."
+            }
         };
         format!(
-            "{}, {}, {} ({asking} of them asking for a key); {verdict}.{elsewhere}",
+            "{}, {}, {} ({asking} asking for a key); {verdict}.{elsewhere}",
             counted(accounts, "account"),
             counted(keys, "key"),
             counted(services, "service"),
@@ -254,7 +260,7 @@ mod tests {
     fn given_warnings_alone_then_nothing_is_bad() {
         let harmless = report(&[(Kind::OneKey, "/b"), (Kind::Leftover, "/c")]);
         assert!(!harmless.is_bad());
-        assert!(harmless.text().contains("nothing would lock out or weaken a login. Its devices"));
+        assert!(harmless.text().contains("nothing would lock out or weaken a login.\nThis is not"));
         let weak = report(&[(Kind::CredentialShared, "/b")]);
         assert!(weak.is_bad() && weak.text().contains("; 1 finding would weaken a login."));
     }
@@ -265,7 +271,7 @@ mod tests {
         many.push((Kind::OneKey, "/y"));
         let report = report(&many);
         let text = report.text();
-        assert_eq!(text.lines().count(), 10 * 2 + 2 + 3);
+        assert_eq!(text.lines().count(), 10 * 2 + 2 + 4);
         assert!(text.contains("\n9990 more of the kind record-name: see --json.\n"), "{text}");
         assert_eq!(report.json().matches("\"id\": \"record-name\"").count(), 10_000);
     }
@@ -280,7 +286,7 @@ mod tests {
             "\u{202e}",
         );
         assert!(!report.text().contains(['\u{1b}', '\u{9b}', '\u{202e}']));
-        assert_eq!(report.text().lines().count(), 4);
+        assert_eq!(report.text().lines().count(), 5);
         assert!(!report.json().contains(['\u{1b}', '\u{9b}', '\u{202e}']));
     }
 

@@ -11,7 +11,7 @@ use fidokey_system::accounts::effective_uid;
 use fidokey_system::files::Places;
 
 use super::report::{Finding, Report};
-use super::world::World;
+use super::world::{Accounts, World};
 
 /// What a FIDO key says of itself (HID 1.11 section 6.2.2): usage page F1D0, usage 1, reports of 64 bytes.
 pub(crate) const FIDO_DESCRIPTOR: &[u8] = &[
@@ -117,6 +117,12 @@ impl Scratch {
     pub(crate) fn examine(&self) -> Report {
         let world = World::new(Some(&self.root)).unwrap_or_else(|failure| panic!("{failure:?}"));
         super::examine(&world)
+    }
+
+    /// The same where the accounts are others than those of its file.
+    pub(crate) fn examine_with(&self, accounts: Accounts) -> Report {
+        let world = World::new(Some(&self.root)).unwrap_or_else(|failure| panic!("{failure:?}"));
+        super::examine(&World { accounts, ..world })
     }
 
     /// What is found, in order: `one-key /etc/fidokey/users/1000.toml:3:1`. That nobody is asked for a key is left out

@@ -280,7 +280,14 @@ impl Examiner<'_> {
             Err(error) => error,
         };
         let place = self.place(&line.place);
-        let wrong = format!("every login is denied: {error}.");
+        let what = match &error {
+            // The whole sentence has the remedy as well.
+            ConfigError::Incomplete { key: "mode", .. } => {
+                "mode is said neither on the line nor in the policy".to_owned()
+            }
+            error => error.to_string(),
+        };
+        let wrong = format!("every login is denied: {what}.");
         let (kind, remedy) = match error {
             ConfigError::Incomplete { key: "mode", .. } => (
                 Kind::ModeMissing,

@@ -117,7 +117,7 @@ mod tests {
 
     fn tree(name: &str) -> Scratch {
         let tree = Scratch::new(name);
-        tree.write("etc/fidokey/users/1000.toml", &record("alice", 1000, &["a", "b"]));
+        tree.write("etc/fidokey/users/1000.toml", record("alice", 1000, &["a", "b"]));
         tree.write("var/lib/fidokey/1000.toml", STATE);
         tree.mode("var/lib/fidokey/1000.toml", 0o600);
         tree

@@ -32,6 +32,9 @@ pub(crate) enum Accounts {
     Service,
     /// What is in a file.
     File { by_name: HashMap<AccountName, Uid>, by_uid: HashMap<Uid, AccountName> },
+    /// Nothing can be said.
+    #[cfg(test)]
+    Fails,
 }
 
 impl World {
@@ -105,6 +108,8 @@ impl Accounts {
             Self::File { by_uid, .. } => {
                 Ok(by_uid.get(&uid).map(|name| Account { uid, name: name.clone() }))
             }
+            #[cfg(test)]
+            Self::Fails => Err(Fault { call: "getpwuid_r", errno: 5 }),
         }
     }
 
@@ -118,6 +123,8 @@ impl Accounts {
             Self::File { by_name, .. } => {
                 by_name.get(name).map_or(Ok(None), |uid| self.of_uid(*uid))
             }
+            #[cfg(test)]
+            Self::Fails => Err(Fault { call: "getpwnam_r", errno: 5 }),
         }
     }
 }

@@ -98,6 +98,17 @@ fn given_an_unknown_key_or_no_toml_at_all_then_it_is_a_lockout_at_its_place() {
     assert_eq!(exit, 1);
 }
 
+// U12, I8.
+#[test]
+fn given_a_name_service_that_fails_then_it_is_a_lockout() {
+    let tree = Scratch::new("records-lookup");
+    tree.write(ALICE, record("alice", 1000, &["a", "b"]));
+    let report = tree.examine_with(crate::doctor::world::Accounts::Fails);
+    let words: Vec<&str> = report.findings.iter().map(|finding| finding.kind.row().word).collect();
+    assert_eq!(words, ["account-lookup", "nobody-asked"]);
+    assert!(report.is_bad() && report.text().contains("getpwuid_r failed (error 5)"));
+}
+
 // I10.
 #[test]
 fn given_a_record_of_a_newer_version_then_that_is_what_is_said() {
@@ -159,6 +170,12 @@ fn given_an_account_that_has_another_number_or_is_gone_then_it_is_said() {
     // Registered again under the new number: the old record is nobody's.
     tree.write(ALICE, record("alice", 1000, &["c", "d"]));
     assert_eq!((tree.found(), tree.exit()), (vec![format!("record-orphaned /{moved}")], 0));
+    for unusable in ["", "schema = 2\n", "x"] {
+        tree.write(moved, unusable);
+        let found = tree.found();
+        assert!(found.len() == 1 && found[0] == format!("record-orphaned /{moved}"), "{found:?}");
+        assert_eq!(tree.exit(), 0);
+    }
     tree.write(moved, record("carol", 2000, &["a", "b"]));
     assert_eq!((tree.found(), tree.exit()), (vec![format!("record-orphaned /{moved}")], 0));
 }
