@@ -127,31 +127,31 @@ fn services(stacks: &Stacks) -> (BTreeSet<String>, BTreeSet<String>) {
 /// [`Files`] that keep in mind what was asked for.
 struct Reader<'s> {
     stacks: &'s Stacks,
-    read: RefCell<BTreeMap<Vec<u8>, bool>>,
+    read: RefCell<BTreeSet<Vec<u8>>>,
 }
 
 impl<'s> Reader<'s> {
     const fn new(stacks: &'s Stacks) -> Self {
-        Self { stacks, read: RefCell::new(BTreeMap::new()) }
+        Self { stacks, read: RefCell::new(BTreeSet::new()) }
     }
 
     /// The names that were asked for, by which services go.
     fn names(&self) -> Vec<String> {
         let name = |name: &Vec<u8>| String::from_utf8(name.clone()).ok();
-        self.read.borrow().keys().filter_map(name).collect()
+        self.read.borrow().iter().filter_map(name).collect()
     }
 
     /// Whether one of the texts names the module, in whatever way.
     fn names_us(&self) -> bool {
-        self.read.borrow().values().any(|names| *names)
+        let text = |name: &Vec<u8>| self.stacks.stack(name);
+        self.read.borrow().iter().filter_map(text).any(|text| names_us(&text))
     }
 }
 
 impl Files for Reader<'_> {
     fn stack(&self, name: &[u8]) -> Option<Vec<u8>> {
-        let text = self.stacks.stack(name);
-        self.read.borrow_mut().insert(name.to_vec(), text.as_deref().is_some_and(names_us));
-        text
+        self.read.borrow_mut().insert(name.to_vec());
+        self.stacks.stack(name)
     }
 
     fn has_module(&self, name: &[u8]) -> bool {
