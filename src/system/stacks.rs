@@ -30,8 +30,8 @@ const VENDOR: [&str; 2] = ["/usr/lib/pam.d", "/usr/etc/pam.d"];
 const LIBRARIES: [&str; 4] = ["/usr/lib64", "/usr/lib", "/lib64", "/lib"];
 /// Modules that libpam brings along: where they are, it looks.
 const COMPANIONS: [&str; 3] = ["pam_permit.so", "pam_deny.so", "pam_unix.so"];
-/// The largest stack that is looked at, in bytes.
-const STACK_MAX: usize = 256 * 1024;
+/// The largest stack that is looked at, in bytes. What is larger is none.
+pub const STACK_MAX: usize = 256 * 1024;
 
 /// The stacks of this machine, or of one that is mounted somewhere.
 #[derive(Clone, Debug)]

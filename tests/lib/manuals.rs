@@ -1,10 +1,11 @@
-//! The parts of the manuals that the code says better: the policy's table, what is answered for each denial, and the
-//! keys of the policy file. `make manuals` writes them; a test holds them against the code.
+//! The parts of the manuals that the code says better: the policy's table, what is answered for each denial, what the
+//! doctor finds, and the keys of the policy file. `make manuals` writes them; a test holds them against the code.
 
 use std::fmt::Write as _;
 
 use fidokey_core::assertion::Rejected;
 use fidokey_core::config::keys::{KEYS, Key};
+use fidokey_core::findings::{Kind, Severity};
 use fidokey_core::policy::{Line, Rule, TABLE, Then};
 use fidokey_core::ports::Fault;
 use fidokey_core::verdict::{Reason, Row};
@@ -87,8 +88,9 @@ pub struct Manual {
 
 /// All manuals with such parts.
 #[must_use]
-pub fn manuals() -> [Manual; 2] {
+pub fn manuals() -> [Manual; 3] {
     [
+        Manual { file: "fidokey.1", parts: vec![("findings", findings())] },
         Manual {
             file: "pam_fidokey.8",
             parts: vec![("arguments", arguments()), ("policy", policy()), ("denials", denials())],
@@ -178,6 +180,28 @@ fn denials() -> String {
         }
     }
     text + ".El\n"
+}
+
+/// What the doctor finds, the worst first.
+fn findings() -> String {
+    let mut text = String::new();
+    for severity in Severity::ALL {
+        let what = match severity {
+            Severity::Lockout => "somebody who should be let in is not, or will not be:",
+            Severity::Weak => "somebody is let in by less than was meant:",
+            Severity::Warning => "something is not as it should be, and neither of the two:",
+            Severity::Note => "something to know:",
+        };
+        writeln!(text, ".Pp\n.Sy {}\n\\(en {what}\n.Bl -tag -width Ds -compact", severity.word())
+            .unwrap();
+        for kind in Kind::ALL.iter().filter(|kind| kind.row().severity == severity) {
+            let row = kind.row();
+            // In a manual each sentence begins a line.
+            writeln!(text, ".It Cm {}\n{}", row.word, row.when.replace(". ", ".\n")).unwrap();
+        }
+        text += ".El\n";
+    }
+    text
 }
 
 /// The name of a code (`security/_pam_types.h`), which is also what the manuals of libpam call it.

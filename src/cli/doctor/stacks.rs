@@ -14,7 +14,8 @@ use fidokey_core::stack::{
     Ability, Call, Chain, Files, Handler, MODULE, Problem, Trouble, ability, asks_a_key, is_ours,
     judge, run,
 };
-use fidokey_system::stacks::Stacks;
+use fidokey_system::stacks::{STACK_MAX, Stacks};
+use fidokey_system::tree::{Seen, SeenKind};
 
 use super::report::{Place, Report, word};
 use super::world::World;
@@ -60,6 +61,7 @@ pub(crate) fn examine(
 ) -> Vec<Asking> {
     let stacks = Stacks::new(world.places.clone());
     let (services, included) = services(&stacks);
+    odd_files(world, &stacks, report);
     if services.len() >= SERVICES_MAX {
         let wrong = "There are more services than are gone through; the rest was left out.";
         let place = Place::file(&world.place("/etc/pam.d"));
@@ -97,6 +99,27 @@ pub(crate) fn examine(
         report.found(Kind::NobodyAsked, place, wrong, "`fidokey enable sudo`, for example.");
     }
     asking
+}
+
+/// What stands where a stack should and is none that could be gone through.
+fn odd_files(world: &World, stacks: &Stacks, report: &mut Report) {
+    for name in stacks.services() {
+        let path = Path::new("/etc/pam.d").join(&name);
+        let place = Place::file(&world.place(&path));
+        let remedy = format!("See what it is: `ls -l {}`.", word(world.place(&path)));
+        match world.tree.look(&path) {
+            Ok(Some(Seen { kind: SeenKind::Other, .. })) => {
+                let wrong =
+                    format!("{name}: it is no file, and libpam waits for what it would say.");
+                report.found(Kind::StackUnreadable, place, wrong, remedy);
+            }
+            Ok(Some(Seen { kind: SeenKind::File, size, .. })) if size > STACK_MAX as u64 => {
+                let wrong = format!("{name}: it is larger than 256 KiB, and is not gone through.");
+                report.found(Kind::StackUnclear, place, wrong, remedy);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The names of services and of what services include; and of the latter which are included.
@@ -358,7 +381,8 @@ impl Examiner<'_> {
             // What comes of something worse that is said already.
             let follows = match problem {
                 Problem::Locked => missing,
-                Problem::First | Problem::AfterWrongPassword => bypassed,
+                Problem::First => bypassed,
+                Problem::AfterWrongPassword => bypassed || !asks_after_wrong_password(chain),
                 _ => false,
             };
             if !follows {
@@ -469,6 +493,25 @@ impl Examiner<'_> {
             }
         }
     }
+}
+
+/// Whether the key is asked for where a password is wrong in one of the ways in which passwords are. A stack is judged by
+/// any answer; a password's `PAM_IGNORE`, which goes past `requisite`, is none that a person brings about.
+fn asks_after_wrong_password(chain: &Chain) -> bool {
+    // PAM_AUTH_ERR, PAM_AUTHINFO_UNAVAIL, PAM_USER_UNKNOWN, PAM_MAXTRIES.
+    const WRONG: [u8; 4] = [7, 9, 10, 11];
+    // PAM_SUCCESS, PAM_AUTH_ERR, PAM_IGNORE.
+    const ANY: [u8; 3] = [0, 7, 25];
+    let asked = |wrong, any| {
+        let outcome = run(chain, |_, handler| match handler.module().map(ability) {
+            Some(Ability::Permits) => 0,
+            Some(Ability::Any) => any,
+            _ => wrong,
+        });
+        let called = outcome.called.iter().filter_map(|&at| chain.handlers().get(at)?.module());
+        called.into_iter().any(is_ours)
+    };
+    WRONG.into_iter().any(|wrong| ANY.into_iter().any(|any| asked(wrong, any)))
 }
 
 /// Whether a login comes to success where nothing was proven but the key. Modules that are not known for proving

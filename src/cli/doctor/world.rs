@@ -10,6 +10,7 @@ use fidokey_system::accounts;
 use fidokey_system::files::Places;
 use fidokey_system::tree::Tree;
 
+use super::files;
 use crate::outcome::{Exit, Failure};
 
 /// The largest `/etc/passwd` of a system that does not run.
@@ -45,9 +46,10 @@ impl World {
     pub(crate) fn new(root: Option<&Path>) -> Result<Self, Failure> {
         let root = root.unwrap_or(Path::new("/"));
         let tree = Tree::at(root).map_err(|error| {
+            let (wrong, _) = files::told(&error, false);
             Failure::new(
                 Exit::Unreadable,
-                format!("{}: there is no directory to look into ({}).", error.path, error.reason),
+                format!("{} cannot be looked into: {wrong}.", error.path),
                 "Say with --root where the system is mounted, or leave it out for this one.",
             )
         })?;
@@ -76,7 +78,11 @@ impl World {
 
 impl Accounts {
     fn of_file(tree: &Tree) -> Result<Self, Failure> {
-        let text = tree.read(Path::new("/etc/passwd"), PASSWD_MAX)?;
+        let text = tree.read(Path::new("/etc/passwd"), PASSWD_MAX).map_err(|error| {
+            let (wrong, remedy) = files::told(&error, false);
+            let happened = format!("{} has the accounts, and cannot be read: {wrong}.", error.path);
+            Failure::new(Exit::Unreadable, happened, remedy)
+        })?;
         Ok(Self::parse(&text.map(|(text, _whole)| text).unwrap_or_default()))
     }
 

@@ -115,6 +115,8 @@ fn given_the_line_before_the_password_then_it_is_said() {
     assert_eq!((tree.found(), tree.exit()), (found, 1));
     tree.write("etc/pam.d/sudo", format!("auth required pam_unix.so\n{LINE}\n"));
     assert_eq!((tree.found(), tree.exit()), (at("key-after-wrong-password", 2), 0));
+    tree.write("etc/pam.d/sudo", format!("auth requisite pam_unix.so\n{LINE}\n"));
+    assert_eq!((tree.found(), tree.exit()), (Vec::new(), 0));
 }
 
 // I8.
