@@ -37,7 +37,7 @@ const LEFT_BEHIND: [&str; 9] = [
     ".rpmsave",
 ];
 /// The most services that are gone through. There are some dozens.
-const SERVICES_MAX: usize = 2000;
+const SERVICES_MAX: usize = 10_000;
 /// How many services are named in a sentence.
 const NAMED_MAX: usize = 4;
 
