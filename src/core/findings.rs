@@ -128,7 +128,7 @@ kinds! {
     NobodyEnrolled: Lockout, "nobody-enrolled",
         "A service denies accounts without a key, and no account has one.";
     OneKey: Warning, "one-key",
-        "An account has one key: when it is lost, nothing lets in.";
+        "An account has one key, which can be lost or break.";
     PasswordRefused: Lockout, "password-refused",
         "Mode alternative, and without the key the password does not let in either.";
     PendingChange: Note, "pending-change",

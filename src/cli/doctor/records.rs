@@ -248,7 +248,11 @@ impl Records<'_> {
     fn credentials(&mut self, uid: Uid, path: &Path, record: &Record) {
         let (place, user) = (Place::file(path), &record.user);
         if record.credentials.len() == 1 {
-            let wrong = format!("{user} has 1 key: when it is lost or breaks, it lets nobody in.");
+            let then = match self.policy.and_then(|policy| policy.way_back.as_deref()) {
+                Some(way_back) => format!("the way back is \"{way_back}\""),
+                None => "the policy says no way back".to_owned(),
+            };
+            let wrong = format!("{user} has 1 key; when it is lost or breaks, {then}.");
             let remedy = format!("Plug in a second one and run `fidokey enroll --user {user}`.");
             self.report.found(Kind::OneKey, place.clone(), wrong, remedy);
         }

@@ -33,8 +33,13 @@ fn given_accounts_with_two_keys_then_nothing_is_found_and_all_of_it_was_looked_a
 // I8.
 #[test]
 fn given_an_account_with_one_key_then_it_is_a_warning() {
-    let found = of("records-one", &record("alice", 1000, &["a"]));
-    assert_eq!(found, (one("one-key"), 0));
+    let tree = Scratch::new("records-one");
+    tree.write(ALICE, record("alice", 1000, &["a"]));
+    assert_eq!((tree.found(), tree.exit()), (one("one-key"), 0));
+    assert!(tree.text().contains("the policy says no way back"), "{}", tree.text());
+    tree.write("etc/fidokey/config.toml", "schema = 1\nway_back = \"root at the console\"\n");
+    assert_eq!((tree.found(), tree.exit()), (one("one-key"), 0));
+    assert!(tree.text().contains("the way back is \"root at the console\""), "{}", tree.text());
 }
 
 // F1, F6, F8, F16, I8.

@@ -24,6 +24,39 @@ fn given_debian_with_the_line_of_the_manual_then_nothing_is_found() {
     assert!(text.contains("3 services (1 of them asking for a key)"), "{text}");
 }
 
+// I8: as the profiles for pam-auth-update and authselect make them.
+#[test]
+fn given_a_profile_that_is_switched_on_then_nothing_is_found() {
+    let tree = Scratch::enabled("stacks-profiles");
+    let debian = tree.stack("common-auth");
+    tree.write("etc/pam.d/common-auth", debian + LINE + "\nauth optional pam_cap.so\n");
+    tree.write("etc/pam.d/sudo", "@include common-auth\n");
+    tree.write("etc/pam.d/sudo-i", "@include common-auth\n");
+    assert_eq!((tree.found(), tree.exit()), (Vec::new(), 0));
+    tree.remove("etc/pam.d/common-auth");
+    let fedora = format!(
+        "auth required pam_env.so\nauth required pam_faildelay.so delay=2000000\n\
+         auth required pam_faillock.so preauth silent\nauth [success=2 default=ignore] pam_unix.so nullok\n\
+         auth required pam_faillock.so authfail\nauth requisite pam_deny.so\nauth required pam_permit.so\n{LINE}\n"
+    );
+    for fragment in ["system-auth", "password-auth"] {
+        tree.write(&format!("etc/authselect/{fragment}"), &fedora);
+        let link = tree.path(&format!("etc/pam.d/{fragment}"));
+        std::os::unix::fs::symlink(format!("/etc/authselect/{fragment}"), link).unwrap();
+    }
+    for module in ["pam_env.so", "pam_faildelay.so", "pam_faillock.so"] {
+        tree.write(&format!("usr/lib/x86_64-linux-gnu/security/{module}"), "");
+    }
+    tree.write("etc/pam.d/sudo", "auth include system-auth\n");
+    tree.write("etc/pam.d/sudo-i", "auth include sudo\n");
+    tree.write("etc/pam.d/su", "auth sufficient pam_rootok.so\nauth substack system-auth\n");
+    tree.write("etc/pam.d/other", "auth required pam_deny.so\n");
+    tree.write("etc/pam.d/sshd", "auth substack password-auth\nauth include postlogin\n");
+    tree.write("etc/pam.d/postlogin", "session optional pam_umask.so\n");
+    assert_eq!((tree.found(), tree.exit()), (Vec::new(), 0));
+    assert!(tree.text().contains("(4 of them asking for a key)"), "{}", tree.text());
+}
+
 // I8.
 #[test]
 fn given_no_line_at_all_then_it_is_a_note() {
