@@ -19,6 +19,9 @@ _fidokey() {
             fidokey,disable)
                 cmd="fidokey__subcmd__disable"
                 ;;
+            fidokey,doctor)
+                cmd="fidokey__subcmd__doctor"
+                ;;
             fidokey,enable)
                 cmd="fidokey__subcmd__enable"
                 ;;
@@ -47,7 +50,7 @@ _fidokey() {
 
     case "${cmd}" in
         fidokey)
-            opts="-h -V --help --version disable enable enroll key list test"
+            opts="-h -V --help --version disable doctor enable enroll key list test"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -62,6 +65,24 @@ _fidokey() {
             ;;
         fidokey__subcmd__disable)
             opts="-h --root --dry-run --force --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fidokey__subcmd__doctor)
+            opts="-h --json --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

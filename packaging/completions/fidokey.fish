@@ -27,6 +27,7 @@ end
 complete -c fidokey -n "__fish_fidokey_needs_command" -s h -l help -d 'Print help'
 complete -c fidokey -n "__fish_fidokey_needs_command" -s V -l version -d 'Print version'
 complete -c fidokey -n "__fish_fidokey_needs_command" -f -a "disable" -d 'Stop asking for the key in a service: takes the module\'s line out of its PAM stack (root only; needs no key)'
+complete -c fidokey -n "__fish_fidokey_needs_command" -f -a "doctor" -d 'Find what would lock out or weaken a login, each with what mends it (root only)'
 complete -c fidokey -n "__fish_fidokey_needs_command" -f -a "enable" -d 'Ask for the key in a service: puts the module\'s line into its PAM stack (root only)'
 complete -c fidokey -n "__fish_fidokey_needs_command" -f -a "enroll" -d 'Register the key that is touched (root only)'
 complete -c fidokey -n "__fish_fidokey_needs_command" -f -a "key" -d 'What concerns the key itself, whoever it belongs to'
@@ -36,6 +37,9 @@ complete -c fidokey -n "__fish_fidokey_using_subcommand disable" -l root -d 'The
 complete -c fidokey -n "__fish_fidokey_using_subcommand disable" -l dry-run -d 'Show what would be changed'
 complete -c fidokey -n "__fish_fidokey_using_subcommand disable" -l force -d 'Take the line out even where the others would then do something else'
 complete -c fidokey -n "__fish_fidokey_using_subcommand disable" -s h -l help -d 'Print help'
+complete -c fidokey -n "__fish_fidokey_using_subcommand doctor" -l root -d 'Look at the system that is mounted there, which does not run [default: this one]' -r -F
+complete -c fidokey -n "__fish_fidokey_using_subcommand doctor" -l json -d 'Show a JSON object instead of lines'
+complete -c fidokey -n "__fish_fidokey_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c fidokey -n "__fish_fidokey_using_subcommand enable" -l mode -d 'second-factor: the key after the password; alternative: the key instead of it' -r
 complete -c fidokey -n "__fish_fidokey_using_subcommand enable" -l user -d 'Who logs in by the new stack [default: who has logged in here]' -r -f -a "(__fish_complete_users)"
 complete -c fidokey -n "__fish_fidokey_using_subcommand enable" -l try -d 'Undo it unless somebody logs in by it within this time, 30s to 60m; a restart undoes it as well' -r

@@ -71,6 +71,11 @@ impl Stacks {
                 false => stacks.elsewhere.push(directory),
             }
         }
+        // Debian's looks there as well, for modules from before it had a directory for each kind of machine.
+        if stacks.libraries.iter().any(|place| is_of_a_kind(place)) {
+            let old = |place: &mut PathBuf| place.ends_with("lib/security");
+            stacks.libraries.extend(stacks.elsewhere.extract_if(.., old));
+        }
         // Where it brings nothing along, nothing is known of where it looks.
         if stacks.libraries.is_empty() {
             stacks.libraries = std::mem::take(&mut stacks.elsewhere);
@@ -97,10 +102,16 @@ impl Stacks {
     }
 
     fn among(&self, directories: &[PathBuf], name: &[u8]) -> Vec<PathBuf> {
-        let name = Path::new(OsStr::from_bytes(name));
+        // Of the days when a path had to say for which machine: libpam finds it without.
+        let name = PathBuf::from(OsStr::from_bytes(name));
+        let name: PathBuf = name.iter().filter(|part| *part != "$ISA").collect();
+        let name = match name.strip_prefix("/lib/security") {
+            Ok(file) if self.libraries.iter().any(|place| is_of_a_kind(place)) => file.to_owned(),
+            _ => name,
+        };
         let paths = match name.is_absolute() {
-            true => vec![name.to_owned()],
-            false => directories.iter().map(|directory| directory.join(name)).collect(),
+            true => vec![name],
+            false => directories.iter().map(|directory| directory.join(&name)).collect(),
         };
         let Some(tree) = self.tree() else { return Vec::new() };
         paths.into_iter().filter(|path| is_file(&tree, path)).collect()
@@ -227,11 +238,16 @@ fn library_directories(tree: &Tree) -> Vec<PathBuf> {
     let mut directories = Vec::new();
     for library in LIBRARIES.map(Path::new) {
         let names = tree.names(library).ok().flatten().unwrap_or_default().names;
-        let kinds = names.iter().filter(|name| name.to_string_lossy().contains("-linux-"));
+        let kinds = names.iter().filter(|name| is_of_a_kind(Path::new(name)));
         directories.extend(kinds.map(|kind| library.join(kind).join("security")));
         directories.push(library.join("security"));
     }
     directories
+}
+
+/// Whether it is a directory for one kind of machine.
+fn is_of_a_kind(place: &Path) -> bool {
+    place.to_string_lossy().contains("-linux-")
 }
 
 fn is_file(tree: &Tree, path: &Path) -> bool {
@@ -375,6 +391,9 @@ mod tests {
             assert!(stacks.has_module(b"/opt/pam_x.so") && !stacks.has_module(b"pam_x.so"));
             assert!(!stacks.has_module(b"pam_s.so") && !stacks.has_module(b"/opt"));
             assert_eq!(stacks.strays(b"pam_s.so").len(), 1);
+            assert!(stacks.has_module(b"$ISA/pam_fidokey.so"));
+            let old = stacks.has_module(b"/lib/security/$ISA/pam_fidokey.so");
+            assert_eq!(old, library != "usr/lib64/security", "{name}");
         }
     }
 
