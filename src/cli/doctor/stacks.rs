@@ -382,7 +382,7 @@ impl Examiner<'_> {
             let follows = match problem {
                 Problem::Locked => missing,
                 Problem::First => bypassed,
-                Problem::AfterWrongPassword => bypassed || !asks_after_wrong_password(chain),
+                Problem::AfterWrongPassword => bypassed,
                 _ => false,
             };
             if !follows {
@@ -493,25 +493,6 @@ impl Examiner<'_> {
             }
         }
     }
-}
-
-/// Whether the key is asked for where a password is wrong in one of the ways in which passwords are. A stack is judged by
-/// any answer; a password's `PAM_IGNORE`, which goes past `requisite`, is none that a person brings about.
-fn asks_after_wrong_password(chain: &Chain) -> bool {
-    // PAM_AUTH_ERR, PAM_AUTHINFO_UNAVAIL, PAM_USER_UNKNOWN, PAM_MAXTRIES.
-    const WRONG: [u8; 4] = [7, 9, 10, 11];
-    // PAM_SUCCESS, PAM_AUTH_ERR, PAM_IGNORE.
-    const ANY: [u8; 3] = [0, 7, 25];
-    let asked = |wrong, any| {
-        let outcome = run(chain, |_, handler| match handler.module().map(ability) {
-            Some(Ability::Permits) => 0,
-            Some(Ability::Any) => any,
-            _ => wrong,
-        });
-        let called = outcome.called.iter().filter_map(|&at| chain.handlers().get(at)?.module());
-        called.into_iter().any(is_ours)
-    };
-    WRONG.into_iter().any(|wrong| ANY.into_iter().any(|any| asked(wrong, any)))
 }
 
 /// Whether a login comes to success where nothing was proven but the key. Modules that are not known for proving

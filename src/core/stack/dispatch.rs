@@ -9,6 +9,8 @@ pub(super) const SUCCESS: u8 = 0;
 pub(super) const PERM_DENIED: u8 = 6;
 /// `PAM_AUTH_ERR`.
 pub(super) const AUTH_ERR: u8 = 7;
+/// `PAM_NEW_AUTHTOK_REQD`.
+pub(super) const NEW_AUTHTOK_REQD: u8 = 12;
 /// `PAM_IGNORE`.
 pub(super) const IGNORE: u8 = 25;
 /// `PAM_MODULE_UNKNOWN`: what a module that cannot be loaded answers.

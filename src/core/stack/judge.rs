@@ -6,7 +6,9 @@ use std::fmt;
 
 use super::chain::{Call, Chain, Handler};
 use super::control::{Action, CODES};
-use super::dispatch::{AUTH_ERR, IGNORE, MODULE_UNKNOWN, PERM_DENIED, SUCCESS, State};
+use super::dispatch::{
+    AUTH_ERR, IGNORE, MODULE_UNKNOWN, NEW_AUTHTOK_REQD, PERM_DENIED, SUCCESS, State,
+};
 use super::modules::{Ability, ability};
 use super::{Files, Place, Trouble};
 use crate::policy::Mode;
@@ -130,6 +132,8 @@ enum Ours {
 enum Proofs {
     /// Nobody has proven anything.
     Fail,
+    /// As `Fail`, and what is asked for a proof says so: it was wrong.
+    Wrong,
     /// Any answer.
     Any,
 }
@@ -156,7 +160,7 @@ impl Search<'_> {
                 if let Some(way) = succeeds(world(Ours::Denies, Proofs::Any))? {
                     problems.push(Problem::Bypassed { by: self.culprit(&way) });
                 }
-                if called(world(Ours::Denies, Proofs::Fail))?.is_some() {
+                if called(world(Ours::Denies, Proofs::Wrong))?.is_some() {
                     problems.push(match self.chain.proof_before_us() {
                         true => Problem::AfterWrongPassword,
                         false => Problem::First,
@@ -212,12 +216,16 @@ impl Search<'_> {
     fn answers(&self, handler: &Handler, world: World) -> Vec<u8> {
         let Call::Module { name, .. } = &handler.call else { return vec![PERM_DENIED] };
         let failures = || distinct(handler, 1..CODES as u8);
+        // A password that has to be changed was right.
+        let is_wrong = |code: &u8| ![IGNORE, NEW_AUTHTOK_REQD].contains(code);
+        let wrong = || distinct(handler, (1..CODES as u8).filter(is_wrong));
         match (ability(name), world) {
             _ if !self.files.has_module(name) => vec![MODULE_UNKNOWN],
             (Ability::Ours, World { ours: Ours::Denies, .. }) => distinct(handler, DENIALS),
             (Ability::Ours, _) => vec![SUCCESS],
             (Ability::Denies, _) => vec![AUTH_ERR, MODULE_UNKNOWN],
             (Ability::Permits, _) => vec![SUCCESS, MODULE_UNKNOWN],
+            (Ability::Proof, World { proofs: Proofs::Wrong, .. }) => wrong(),
             (Ability::Root, _) | (Ability::Proof, World { proofs: Proofs::Fail, .. }) => failures(),
             (Ability::Proof | Ability::Any, _) => {
                 let mut all = failures();

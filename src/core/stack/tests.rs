@@ -174,6 +174,8 @@ fn given_root_that_asks_nobody_then_that_is_no_way_by() {
 fn given_a_password_that_does_not_end_the_login_then_it_is_said() {
     let sudo = format!("auth required pam_unix.so\n{LINE}\n");
     assert_eq!(problems(&sudo, Mode::SecondFactor), [Problem::AfterWrongPassword]);
+    let sudo = format!("auth requisite pam_unix.so\n{LINE}\n");
+    assert_eq!(problems(&sudo, Mode::SecondFactor), []);
     let machine = Machine::new(&[("sudo", "auth required pam_unix.so\n")]);
     // Before it the key is worth as much, and a wrong password costs no touch that was not given before.
     assert!(text(enable(b"sudo", Mode::SecondFactor, &[], &machine)).starts_with(LINE));
