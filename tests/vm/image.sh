@@ -4,8 +4,8 @@
 #
 #   tests/vm/image.sh [SUITE]
 #
-# SUITE is Debian's, `bookworm` when not said; `sid-bench` is sid with what counts instructions. The kernel is bookworm's whatever the root is: one kernel is
-# fetched, and what differs between two machines is what login loads.
+# SUITE is Debian's, `bookworm` when not said; `sid-bench` is sid with what counts instructions. sid's kernel is bookworm's:
+# what differs between the two machines then is what login loads. trixie has its own.
 set -euo pipefail
 # The answer is the only thing on standard output.
 exec 3>&1 >&2
@@ -16,6 +16,7 @@ checkout=$(readlink -f "$here/../..")
 variant=${1:-bookworm}
 suite=${variant%-bench}
 kernel_suite=bookworm
+case $suite in trixie) kernel_suite=trixie ;; esac
 packages=sudo,login,passwd,libpam-modules,libpam-runtime,udev,kmod
 packages+=,openssh-server,openssh-client     # a host that sets PAM_RHOST
 packages+=,acl                              # a file that others may write by its ACL
@@ -113,6 +114,8 @@ fi
 # The kernel with the initramfs that reaches the root.
 unpack_kernel() {
     dpkg-deb --extract "$work"/linux-image-*.deb "$work/kernel"
+    # From Debian 13 on the modules are below /usr.
+    [ -d "$work/kernel/lib" ] || ln -s usr/lib "$work/kernel/lib"
     version=$(basename "$work"/kernel/lib/modules/*)
     depmod -b "$work/kernel" "$version"
 
