@@ -4,8 +4,10 @@
 #
 #   tests/vm/image.sh [SUITE]
 #
-# SUITE is Debian's, `bookworm` when not said; `sid-bench` is sid with what counts instructions. sid's kernel is bookworm's:
-# what differs between the two machines then is what login loads. trixie has its own.
+# SUITE is Debian's, `bookworm` when not said; `sid-bench` is sid with what counts instructions, and `sid-systemd` sid (or
+# another suite) with systemd as its init and the hosts that need it. sid's kernel is bookworm's: what differs between the two
+# machines then is what login loads. trixie has its own, and what systemd starts has trixie's, as polkit from version 127 on
+# needs a newer one than 6.1.
 set -euo pipefail
 # The answer is the only thing on standard output.
 exec 3>&1 >&2
@@ -14,9 +16,9 @@ here=$(dirname "$(readlink -f "$0")")
 checkout=$(readlink -f "$here/../..")
 
 variant=${1:-bookworm}
-suite=${variant%-bench}
+suite=${variant%%-*}
 kernel_suite=bookworm
-case $suite in trixie) kernel_suite=trixie ;; esac
+case $variant in trixie* | *-systemd) kernel_suite=trixie ;; esac
 packages=sudo,login,passwd,libpam-modules,libpam-runtime,udev,kmod
 packages+=,openssh-server,openssh-client     # a host that sets PAM_RHOST
 packages+=,acl                              # a file that others may write by its ACL
@@ -24,8 +26,20 @@ packages+=,pamtester                        # any PAM service, without a program
 packages+=,fido2-tools,libpam-u2f,pamu2fcfg # the peers: libfido2's tools and pam-u2f
 # The other sudo, where Debian has it as it is today.
 [ "$suite" != sid ] || packages+=,sudo-rs
-# It would only make the others larger.
-[ "$variant" = "$suite" ] || packages+=,valgrind
+# What would only make the others larger.
+no_files=()
+case $variant in
+    *-bench) packages+=,valgrind ;;
+    *-systemd)
+        packages+=,systemd,systemd-sysv,dbus,libpam-systemd,cron
+        packages+=,polkitd,pkexec
+        packages+=,greetd
+        packages+=,sway,swaylock,wtype # a locker, what it locks, and who types
+        # What draws by other means than the processor.
+        no_files=('/usr/lib/*/libLLVM*' '/usr/lib/*/libgallium*' '/usr/lib/*/libz3*' '/usr/lib/*/dri/*' '/usr/share/backgrounds/*'
+            '/usr/share/fonts/truetype/dejavu/*-*' '/usr/libexec/glycin-loaders/*')
+        ;;
+esac
 # In this order, with what they need: what the initramfs must load to reach the root.
 boot_modules=(virtio_pci virtio_blk crc32c_generic ext4)
 # In the root, for udev and modprobe: the emulated key's side of the kernel.
@@ -102,6 +116,9 @@ export KERNEL_DIRECTORY=$work
     cd "$KERNEL_DIRECTORY"
     apt-get download -q -o APT::Sandbox::User=root "$(apt-cache depends --important linux-image-amd64 |
         sed -n "s/^ *Depends: \(linux-image-[0-9].*-amd64\)\$/\1/p" | head -n 1)"')
+for pattern in "${no_files[@]}"; do
+    hooks+=(--dpkgopt="path-exclude=$pattern")
+done
 arguments=(--quiet --variant=minbase --include="$packages" "${apt_options[@]}"
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*'
     --dpkgopt='path-exclude=/usr/share/locale/*' "${hooks[@]}" "$suite" "$root")
@@ -152,6 +169,8 @@ mount -t ext4 /dev/vda /root && mount -t ext4 -o ro /dev/vdb /root/payload ||
     { echo "vm: cannot mount the disks"; poweroff -f; }
 mount --move /dev /root/dev
 umount /proc /sys
+# A root with an init of its own has a unit that runs it.
+[ ! -L /root/sbin/init ] || exec switch_root /root /sbin/init
 exec switch_root /root /bin/bash /payload/guest/init.sh
 INIT
     mkdir "$work/init/sbin"
@@ -179,6 +198,37 @@ version=$(cat "$image/kernel-version")
 mkdir -p "$root/payload" "$root/lib/modules"
 tar -C "$root/lib/modules" -x -f "$image/modules.tar"
 depmod -b "$root" "$version"
+
+# What systemd starts: the scenarios, and nothing that they do not start themselves.
+units() {
+    local etc=$root/etc/systemd/system unit
+    rm -rf "$etc"/{multi-user,graphical,timers,getty}.target.wants "$etc"/display-manager.service
+    mkdir -p "$etc/multi-user.target.wants"
+    ln -sf /usr/lib/systemd/system/multi-user.target "$etc/default.target"
+    # The serial line is the scenarios', and an emulated machine takes half a minute for what nobody asks of it.
+    for unit in serial-getty@ttyS0.service ldconfig.service kmod-static-nodes.service modprobe@.service \
+        {dev-hugepages,dev-mqueue,sys-fs-fuse-connections,sys-kernel-{config,debug,tracing}}.mount \
+        systemd-{hwdb-update,journal-catalog-update,journal-flush,modules-load,random-seed,sysusers}.service \
+        systemd-{timesyncd,udev-load-credentials,udev-trigger,update-done}.service; do
+        ln -sf /dev/null "$etc/$unit"
+    done
+    cat >"$etc/rig.service" <<'UNIT'
+[Unit]
+Description=The scenarios
+After=dbus.socket systemd-logind.service systemd-user-sessions.service systemd-udevd.service
+
+[Service]
+Type=exec
+ExecStart=/bin/bash /payload/guest/init.sh
+StandardInput=null
+StandardOutput=file:/dev/ttyS0
+StandardError=inherit
+UNIT
+    ln -s ../rig.service "$etc/multi-user.target.wants/rig.service"
+    # A machine that is not set up for the first time.
+    sha256sum "$etc/rig.service" | cut -c 1-32 >"$root/etc/machine-id"
+}
+[ ! -L "$root/sbin/init" ] || units
 
 echo "image.sh: writing the disk"
 rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Process 1 of the virtual machine: sets up, runs the scenarios, reports and powers off.
+# Process 1 of the virtual machine, or the only unit of it where systemd is: sets up, runs the scenarios, reports and
+# powers off.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
 cd /
 
@@ -9,7 +10,8 @@ power_off() {
     sleep 60
 }
 
-set_up() {
+# What systemd does where it is process 1.
+set_up_as_init() {
     mount -t proc proc /proc &&
         mount -t sysfs sysfs /sys &&
         mkdir -p /dev/pts /dev/shm &&
@@ -19,12 +21,24 @@ set_up() {
         mount -t tmpfs -o mode=1777 tmpfs /tmp &&
         mount -o remount,rw / || return 1
     ln -sf /proc/self/fd /dev/fd
+    mkdir -p /run/lock
+    /payload/busybox syslogd -O /run/syslog
+    /lib/systemd/systemd-udevd --daemon >/dev/null 2>&1
+}
+
+# The journal, as the others have their log.
+follow_journal() {
+    mount -o remount,rw / || return 1
+    : >/run/syslog
+    journalctl --quiet --follow --no-tail --output=short --no-hostname >>/run/syslog &
+}
+
+set_up() {
+    if [ $$ = 1 ]; then set_up_as_init; else follow_journal; fi || return 1
     hostname rig
     echo "127.0.0.1 localhost rig" >/etc/hosts
-    mkdir -p /run/lock /run/sudo
+    mkdir -p /run/sudo
 
-    /payload/busybox syslogd -O /run/syslog
-    /lib/systemd/systemd-udevd --daemon >/dev/null 2>&1 || return 1
     modprobe uhid && modprobe hid-generic || return 1
     udevadm settle --timeout=30
 
@@ -52,7 +66,8 @@ echo "=== begin"
 if set_up; then
     # What the verdicts below hold for: the packages' versions, as libpam does not say its own.
     echo "# $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), Linux $(uname -r):" \
-        "$(dpkg-query -W -f '${Package} ${Version}, ' libpam0g sudo sudo-rs util-linux login openssh-server 2>/dev/null)"
+        "$(dpkg-query -W -f '${Package} ${Version}, ' libpam0g sudo sudo-rs util-linux login openssh-server \
+            systemd polkitd greetd swaylock cron 2>/dev/null)"
     status=0
     while read -r scenario; do
         # After a colon, the sudo that is meant: `race:sudo-rs`.
