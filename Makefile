@@ -235,7 +235,7 @@ install:
 	install -m 644 packaging/man/pam_fidokey.8 $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 README.md DESIGN.md SECURITY.md CHANGELOG.md $(LICENSES) $(DESTDIR)$(DOCDIR)/
 	install -m 644 packaging/sbom/pam_fidokey.cdx.json packaging/sbom/fidokey.cdx.json $(DESTDIR)$(DOCDIR)/
-	install -m 644 pam.d/README pam.d/login pam.d/sshd pam.d/su pam.d/sudo $(DESTDIR)$(DOCDIR)/examples/
+	install -m 644 pam.d/* $(DESTDIR)$(DOCDIR)/examples/
 	install -D -m 644 packaging/completions/fidokey.bash $(DESTDIR)$(SHAREDIR)/bash-completion/completions/fidokey
 	install -D -m 644 packaging/completions/_fidokey $(DESTDIR)$(ZSHDIR)/_fidokey
 	install -D -m 644 packaging/completions/fidokey.fish $(DESTDIR)$(SHAREDIR)/fish/vendor_completions.d/fidokey.fish
