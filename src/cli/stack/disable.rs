@@ -60,14 +60,22 @@ fn committed(
             return write(stacks, edits);
         }
     };
-    for edit in edits {
+    let waiting = pending(&kept);
+    // What waits is undone to the text that is kept, also if the power goes before it is disabled. A journal that cannot
+    // be read may wait for any of them.
+    let waits = |service: &str| match &waiting {
+        Ok(None) => false,
+        Ok(Some(waiting)) => waiting.edits.iter().any(|edit| edit.service == service),
+        Err(_) => true,
+    };
+    for edit in edits.iter().filter(|edit| !waits(&edit.service)) {
         if let Err(error) = kept.keep(&edit.service, &edit.before.text) {
             say(&format!("The text of {} before is not kept: {error}.", edit.service));
         }
     }
     write(stacks, edits)?;
     // What is disabled waits for nobody.
-    if let Ok(Some(mut waiting)) = pending(&kept) {
+    if let Ok(Some(mut waiting)) = waiting {
         waiting.edits.retain(|edit| edits.iter().all(|done| done.service != edit.service));
         match waiting.edits.is_empty() {
             true => kept.remove_journal()?,
