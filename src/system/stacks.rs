@@ -204,6 +204,18 @@ impl Stacks {
         }
     }
 
+    /// Has on the disk whatever was done to the administrator's directory, by whomever.
+    ///
+    /// # Errors
+    /// [`FileError`]; that there is no such directory is none.
+    pub fn settle(&self) -> Result<(), FileError> {
+        if self.places.walk().directory(Path::new(ETC), Kind::Directory)?.is_none() {
+            return Ok(());
+        }
+        let (directory, place) = self.etc("")?;
+        fsync(&directory).map_err(|errno| failed(&place, errno))
+    }
+
     /// Every text that could be read by the name of a service, with what the administrator has before what the vendor has:
     /// for a directory that stands for all of them.
     #[must_use]

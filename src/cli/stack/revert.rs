@@ -47,6 +47,11 @@ pub(crate) fn run(asked: &Revert) -> Outcome {
     }
     let same = left.len() == pending_before;
     waiting.edits = left;
+    if !same {
+        // Whoever changed a stack may have been stopped before that was on the disk; nobody looks at it again without
+        // the journal.
+        stacks.settle()?;
+    }
     if waiting.edits.is_empty() {
         kept.remove_journal()?;
         timer::stop();
@@ -87,15 +92,17 @@ fn step(
         stacks.remove(&edit.service)?;
         return Ok(Step::Done("reverted"));
     }
-    match kept.kept_text(&edit.service)? {
-        Some(text) if hash(&text) == edit.before => {
+    let why = match kept.kept_text(&edit.service) {
+        Ok(Some(text)) if hash(&text) == edit.before => {
             stacks.replace(&edit.service, &text)?;
-            Ok(Step::Done("reverted"))
+            return Ok(Step::Done("reverted"));
         }
-        _ => Err(Failure::new(
-            Exit::Unreadable,
-            format!("The text that {} had before is not what was kept.", edit.service),
-            format!("Take our line out: `fidokey disable {}`.", edit.service),
-        )),
-    }
+        Ok(_) => String::new(),
+        Err(error) => format!(" ({error})"),
+    };
+    Err(Failure::new(
+        Exit::Unreadable,
+        format!("The text that {} had before is not what was kept{why}.", edit.service),
+        format!("Take our line out: `fidokey disable {}`.", edit.service),
+    ))
 }
