@@ -157,7 +157,7 @@ fn commit(
     trial: Option<Duration>,
 ) -> Result<(), Failure> {
     let kept = kept(places)?;
-    if kept.journal()?.is_some() {
+    if pending(&kept)?.is_some() {
         return Err(Failure::new(
             Exit::No,
             "Nothing was changed: another edit waits to be confirmed.",
@@ -183,11 +183,22 @@ fn commit(
             kept.write_journal(&journal(places, edits, time)?.to_toml())?;
             let written = timer::start().and_then(|()| write(stacks, edits));
             if written.is_err() {
-                kept.remove_journal()?;
+                // What could not be put back is undone later.
+                match is_back(stacks, edits) {
+                    true => kept.remove_journal()?,
+                    false => say("Not all of it could be undone now. It is tried again."),
+                }
             }
             written
         }
     }
+}
+
+/// Whether each stack is what it was, on the disk as well.
+fn is_back(stacks: &Stacks, edits: &[Edit]) -> bool {
+    let mut edits = edits.iter();
+    edits.all(|edit| service(stacks, &edit.service).is_ok_and(|now| now == edit.before))
+        && stacks.settle().is_ok()
 }
 
 fn journal(places: &Places, edits: &[Edit], time: Duration) -> Result<Pending, Failure> {
