@@ -75,11 +75,13 @@ test: setup
 
 # Rings 1 and 2, with the module that is shipped and the virtual one built like it, and what hostile keys cost, as a
 # table. Then ring 2 with both modules as `cargo test` builds them, which have debug assertions (BAR X3), but for what
-# makes one system call after the other fail and what waits: that takes most of the time, and says the same of either.
+# makes one system call after the other fail and what waits: that takes most of the time, and says the same of either; and
+# for what runs the command, which is the one that is shipped.
 # An overflow, which is what they could differ by, is none that login could reach: see the lints in Cargo.toml.
-ONCE := failing:: state_calls:: many:: opens:: environment:: demo:: clocks:: plugged:: strings:: signals:: tries::
+ONCE := failing:: state_calls:: many:: opens:: environment:: demo:: clocks:: plugged:: strings:: signals:: tries:: power::
 
-SHIPPED := FIDOKEY_SO=$(CURDIR)/$(MODULE) FIDOKEY_VIRTUAL_SO=$(CURDIR)/target/release/libfidokey_virtual.so
+SHIPPED := FIDOKEY_SO=$(CURDIR)/$(MODULE) FIDOKEY_VIRTUAL_SO=$(CURDIR)/target/release/libfidokey_virtual.so \
+	FIDOKEY_COMMAND=$(CURDIR)/$(COMMAND)
 
 # Always the whole workspace: of a part of it, what others need of a crate would not be in it, and it be built again. What
 # fails thousands of times takes all processors, several for each, so nothing that waits is beside it.

@@ -20,6 +20,7 @@ mod neighbours;
 mod opens;
 mod pins;
 mod plugged;
+mod power;
 mod process;
 mod registers;
 mod run;
