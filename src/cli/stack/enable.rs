@@ -161,7 +161,7 @@ fn commit(
         return Err(Failure::new(
             Exit::No,
             "Nothing was changed: another edit waits to be confirmed.",
-            "Log in by it to keep it, or wait until it is undone.",
+            "Log in by it to keep it, or wait until its time is over: then `fidokey revert` undoes it.",
         ));
     }
     for edit in edits {

@@ -7,7 +7,7 @@ use std::process::Output;
 
 use crate::power::disk::{Content, Disk, KEPT, STACKS};
 use crate::power::machine::{Machine, POLKIT, SERVICES, debian};
-use crate::power::model::cuts;
+use crate::power::model::{Op, cuts};
 use crate::power::{BOOT, after, assert_old, assert_undone, enable, trial, words};
 
 const REVERT: [&str; 1] = ["revert"];
@@ -48,6 +48,15 @@ fn with_stacks(disk: &Disk, services: &[&str], of: &Disk) -> Disk {
         };
     }
     disk
+}
+
+/// `disk` with a journal whose time is over.
+fn over(disk: &Disk) -> Disk {
+    let journal = String::from_utf8(disk.kept(JOURNAL).unwrap().text.clone()).unwrap();
+    let deadline = journal.lines().find(|line| line.starts_with("deadline = ")).unwrap();
+    let mut over = disk.clone();
+    over.put(in_kept(JOURNAL), Content::new(&journal.replace(deadline, "deadline = 0"), 0o600));
+    over
 }
 
 /// An error of two lines for a person, and nothing else.
@@ -119,10 +128,7 @@ fn given_the_deadline_or_another_start_then_it_is_undone_and_not_before() {
     assert_eq!(machine.asked(|| machine.done(&REVERT)), <[String; 0]>::default());
     assert_eq!(machine.disk(), tried);
 
-    let journal = String::from_utf8(tried.kept(JOURNAL).unwrap().text.clone()).unwrap();
-    let deadline = journal.lines().find(|line| line.starts_with("deadline = ")).unwrap();
-    let mut over = tried.clone();
-    over.put(in_kept(JOURNAL), Content::new(&journal.replace(deadline, "deadline = 0"), 0o600));
+    let over = over(&tried);
     over.write(&machine.root);
     let asked = machine.asked(|| machine.done(&REVERT));
     assert_eq!(asked, ["--quiet --no-block stop fidokey-revert.timer"]);
@@ -132,6 +138,28 @@ fn given_the_deadline_or_another_start_then_it_is_undone_and_not_before() {
     machine.boot();
     machine.done(&REVERT);
     assert_old(&machine.disk(), &debian(), &tried);
+}
+
+/// BAR I4: one that was killed before there was a timer is in nobody's way for longer than its time.
+#[test]
+fn given_a_trial_that_waits_then_there_is_no_other_edit_until_it_is_over() {
+    let machine = Machine::new();
+    debian().write(&machine.root);
+    let is_journal = |op: &Op| *op == Op::Sync { path: KEPT.into() };
+    let last = machine.steps(&trial()).iter().rposition(is_journal).unwrap();
+    debian().write(&machine.root);
+    machine.killed(&trial(), last + 1);
+    let killed = machine.disk();
+    assert!(killed.kept(JOURNAL).is_some() && killed.stacks() == debian().stacks());
+    assert_said(&machine.run(&enable()), 1, &["another edit waits", "`fidokey revert`"]);
+    machine.done(&REVERT);
+    assert_eq!(machine.disk(), killed);
+
+    over(&killed).write(&machine.root);
+    assert_said(&machine.run(&enable()), 1, &["another edit waits", "`fidokey revert`"]);
+    machine.done(&REVERT);
+    machine.done(&enable());
+    assert_eq!(machine.disk().kept(JOURNAL), None);
 }
 
 /// BAR I4: what somebody else has written since is theirs, and the rest is undone.
