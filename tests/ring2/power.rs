@@ -2,10 +2,12 @@
 //! made, for every disk that can be left, and the built command goes on from it as the next start of the machine would.
 //!
 //! `model` says what a disk may lose; `calls` sees the steps, `machine` is where they are made. What becomes of an edit that
-//! waits without any of that is in `waiting`.
+//! waits without any of that is in `waiting` and `damaged`.
 
 mod calls;
+mod damaged;
 mod disk;
+mod lost;
 mod machine;
 mod model;
 mod steps;
@@ -17,7 +19,7 @@ use nix::errno::Errno;
 
 use crate::stepping::Next;
 
-use self::disk::Disk;
+use self::disk::{Disk, KEPT, STACKS};
 use self::machine::{Machine, SERVICES, debian};
 use self::model::{Op, cuts};
 
@@ -219,8 +221,8 @@ fn given_a_command_that_is_killed_then_each_stack_is_whole_and_it_can_be_run_aga
     }
 }
 
-/// BAR I3, I4: the disk refuses a step, or it and all that follow. Each stack is whole; what was not put back at once is
-/// undone at the next start, if the power goes as well.
+/// BAR I3, I4: the disk refuses a step, or it and all that follow, or those of them in one directory, as where it is another
+/// disk. Each stack is whole; what was not put back at once is undone at the next start, if the power goes as well.
 #[test]
 fn given_a_disk_that_fails_then_each_stack_is_whole_and_a_trial_is_gone_after_the_start() {
     let machine = Machine::new();
@@ -231,13 +233,17 @@ fn given_a_disk_that_fails_then_each_stack_is_whole_and_a_trial_is_gone_after_th
     for (begin, words) in [(&debian(), trial()), (&tried, disable), (&tried, BOOT.to_vec())] {
         begin.write(&machine.root);
         for at in 0..machine.steps(&words).len() {
-            for goes_on in [false, true] {
+            for from_there in [None, Some(""), Some(STACKS), Some(KEPT)] {
                 begin.write(&machine.root);
-                let next = |number| match number == at || goes_on && number > at {
-                    true => Next::Refuse(Errno::EIO),
-                    false => Next::Make,
+                let fails = |number, op: &Op| match from_there {
+                    None => number == at,
+                    Some(directory) => number >= at && op.path().starts_with(directory),
                 };
-                let (mut ops, status) = machine.stepped(&words, next);
+                let (mut ops, status) =
+                    machine.stepped(&words, |number, op| match fails(number, op) {
+                        true => Next::Refuse(Errno::EIO),
+                        false => Next::Make,
+                    });
                 failed += usize::from(!status.success());
                 waiting += usize::from(machine.disk().stacks() != debian().stacks());
                 ops.iter_mut().for_each(Op::forget_deadline);

@@ -168,12 +168,12 @@ impl Machine {
         assert!(output.status.success(), "{words:?}: {output:?}\n{:#?}", self.disk());
     }
 
-    /// Runs the command, where `next` says what becomes of its step of that number, from 0. Which steps it has made, and
+    /// Runs the command, where `next` says what becomes of each of its steps, by its number from 0. Which steps it has made, and
     /// how it has ended.
     pub(crate) fn stepped(
         &self,
         words: &[&str],
-        next: impl Fn(usize) -> Next,
+        next: impl Fn(usize, &Op) -> Next,
     ) -> (Vec<Op>, ExitStatus) {
         let disk = self.disk();
         let mut command = self.prepared(words);
@@ -181,7 +181,7 @@ impl Machine {
         let (mut ops, mut number) = (Vec::new(), 0);
         let status = step(command, |entry| {
             let Some(op) = op(entry, &self.root) else { return Next::Make };
-            let next = next(number);
+            let next = next(number, &op);
             number += 1;
             if next == Next::Make {
                 ops.push(op);
@@ -195,7 +195,7 @@ impl Machine {
 
     /// Runs the command and kills it before its step `at`, if it comes to that. Which steps it has made.
     pub(crate) fn killed(&self, words: &[&str], at: usize) -> Vec<Op> {
-        let next = |number| if number == at { Next::Kill } else { Next::Make };
+        let next = |number, _: &Op| if number == at { Next::Kill } else { Next::Make };
         let (ops, status) = self.stepped(words, next);
         assert!(status.success() || ops.len() == at, "{words:?}: {status}");
         ops
