@@ -120,6 +120,12 @@ fn given_the_corpus_of_registration_answers_then_no_finding() {
     replay("registration");
 }
 
+/// BAR I2, I5: enabled and disabled again a stack has the same bytes, and in force is what no login gets by.
+#[test]
+fn given_the_corpus_of_stacks_then_no_finding() {
+    replay("stack");
+}
+
 /// BAR K3: read, written and read again it is the same state.
 #[test]
 fn given_the_corpus_of_states_then_no_finding() {

@@ -7,6 +7,7 @@ mod corpus;
 mod counters;
 mod documents;
 mod emulated_key;
+mod golden;
 mod hostile;
 mod logs;
 mod pins;

@@ -14,6 +14,7 @@
 # VM_ACCEL     what QEMU runs on, `tcg,thread=multi` when not set: there are machines whose /dev/kvm can be
 #              opened and yet boots nothing, so `kvm` has to be said
 # VM_CPUS      processors of the machine, 2 when not set
+# VM_REBOOT    `reset` for scenarios that start the machine anew; `shutdown` when not set, so that one that crashes ends
 # FIDOKEY_KEY  what key.sh prints, built when not set
 set -euo pipefail
 
@@ -79,7 +80,7 @@ set +e
 # In the process group of whoever started this, so that it ends with it.
 timeout --foreground --kill-after=10 "$limit" qemu-system-x86_64 \
     -M q35 -cpu max -accel "${VM_ACCEL:-tcg,thread=multi}" -smp "${VM_CPUS:-2}" -m 1024 \
-    -nodefaults -no-user-config -display none -no-reboot -serial stdio \
+    -nodefaults -no-user-config -display none -action "reboot=${VM_REBOOT:-shutdown}" -serial stdio \
     -kernel "$image/vmlinuz" -initrd "$image/initramfs.img" \
     -append "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off random.trust_cpu=on" \
     -drive "file=$image/root.img,format=raw,if=virtio,cache=unsafe,snapshot=on" \
@@ -98,4 +99,6 @@ if [ -z "$status" ]; then
         *) die "the machine did not report (QEMU's status $qemu); above is the end of $log" ;;
     esac
 fi
+# Before a start of the machine nobody has counted.
+! grep -q '^not ok' "$log" || status=1
 exit "$status"

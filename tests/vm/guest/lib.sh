@@ -18,8 +18,10 @@ main() {
     local file=$1 name started logged
     # shellcheck source=/dev/null
     . "$file" || exit 1
+    resume "$file"
     for name in $(sed -n 's/^\(given_[a-z0-9_]*\)() {$/\1/p' "$file"); do
         number=$((number + 1))
+        [ "$number" -gt "$resumed" ] || continue
         complaints=()
         last=nothing output=
         logged=$(wc -l </run/syslog)
@@ -27,22 +29,50 @@ main() {
         : >"$unknown"
         "$name" </dev/null
         [ ! -s "$unknown" ] || complain "no such command: $(cat "$unknown")"
-        started=$(((${EPOCHREALTIME/./} - started) / 1000))
-        if [ ${#complaints[@]} = 0 ]; then
-            echo "ok $number $name ($started ms)"
-        else
-            failures=$((failures + 1))
-            echo "not ok $number $name ($started ms)"
-            printf '    %s\n' "${complaints[@]}"
-            echo "    the last output, status $status after $milliseconds ms:"
-            printf '%s\n' "$output" | sed 's/^/    | /'
-            echo "    the log:"
-            tail -n "+$((logged + 1))" /run/syslog | sed 's/^/    | /'
-        fi
+        verdict "$name" $(((${EPOCHREALTIME/./} - started) / 1000))
         pull_all
     done
     echo "$((number - failures)) passed, $failures failed: $(basename "$file" .sh) with $sudo, $SECONDS s"
     [ "$failures" = 0 ] && [ "$number" != 0 ]
+}
+
+# What came of a scenario.
+verdict() {
+    local name=$1 started=$2
+    if [ ${#complaints[@]} = 0 ]; then
+        echo "ok $number $name ($started ms)"
+    else
+        failures=$((failures + 1))
+        echo "not ok $number $name ($started ms)"
+        printf '    %s\n' "${complaints[@]}"
+        echo "    the last output, status $status after $milliseconds ms:"
+        printf '%s\n' "$output" | sed 's/^/    | /'
+        echo "    the log:"
+        tail -n "+$((logged + 1))" /run/syslog | sed 's/^/    | /'
+    fi
+}
+
+# The machine's memory of itself over a start: which scenario was the last, and how many have failed.
+resumed=0
+memory=
+
+resume() {
+    memory=/var/lib/rig-$(basename "$1" .sh)
+    [ ! -e "$memory" ] || read -r resumed failures <"$memory"
+}
+
+# To be said first by a scenario that ends with cut_power: this must be on the disk, and nothing be written for its sake
+# just before the cut.
+will_lose_power() {
+    echo "$number $failures" >"$memory"
+    sync
+}
+
+# As if the plug were pulled: what is not on the disk is lost. Ends the scenario; the next one is after the start.
+cut_power() {
+    verdict "${FUNCNAME[1]}" 0
+    echo b >/proc/sysrq-trigger
+    sleep 60
 }
 
 # A misspelt expectation must not pass for one that holds. Bash calls this in a subshell.

@@ -8,6 +8,8 @@ newer=$(ls /payload/packages/${package}_*.deb | sort -V | tail -n 1)
 module=$(echo /usr/lib/*-linux-gnu/security)/pam_fidokey.so
 usermod --password "$(perl -e 'print crypt("secret", q($5$rounds=1000$rig$))')" root
 cp -a /etc/pam.d /run/pam.d-fresh
+# An emulated machine takes its time for a package.
+sed -i 's/^LOGIN_TIMEOUT.*/LOGIN_TIMEOUT 240/' /etc/login.defs
 
 # In every scenario: root, and alice, each by the console and by what asks again.
 everybody_gets_in() {
@@ -75,6 +77,7 @@ given_a_login_that_waits_then_a_newer_version_is_installed_and_the_login_goes_on
     plug blue never
     local before
     before=$(stat -c %i "$module")
+    printf 'schema = 1\n[default]\ntouch = "120s"\n' >/etc/fidokey/config.toml
     type_at root 'login alice' 'Password: ' 'echo secret' 'Touch your security key' \
         'dpkg -i "$newer" >/run/upgrade 2>&1; echo $? >/run/upgraded; key blue touch at-once >/dev/null' \
         '$ ' 'echo "echo in-as-\$(id -un); exit"'
@@ -83,6 +86,7 @@ given_a_login_that_waits_then_a_newer_version_is_installed_and_the_login_goes_on
     expect_holds test "$(cat /run/upgraded)" = 0
     expect_holds test "$(stat -c %i "$module")" != "$before"
     pull blue
+    rm /etc/fidokey/config.toml
     everybody_gets_in with-key
 }
 
