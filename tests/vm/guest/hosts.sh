@@ -20,11 +20,11 @@ start_sshd() {
     /usr/sbin/sshd
 }
 
-# A login by ssh from this machine to itself: PAM_RHOST is set.
+# A login by ssh from this machine to itself: PAM_RHOST is set. Arguments as of type_at from the second on.
 ssh_id() {
     start_sshd
     type_at bob "ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o NumberOfPasswordPrompts=1 \
-        -o PreferredAuthentications=keyboard-interactive $1@127.0.0.1 id" 'Password: ' 'echo secret'
+        -o PreferredAuthentications=keyboard-interactive $1@127.0.0.1 id" 'Password: ' 'echo secret' "${@:2}"
 }
 
 given_no_key_then_su_is_denied() {
@@ -86,4 +86,29 @@ given_the_policy_skips_remote_logins_then_ssh_lets_in_by_the_password() {
     cp -p /run/policy /etc/fidokey/config.toml
     run key es256 transcript
     expect_count 0 command
+}
+
+# BAR P14, U7. The key is at this machine, and so may be somebody who touches it.
+given_the_policy_verifies_remote_logins_then_ssh_asks_for_the_pin_and_a_touch() {
+    rm -f /var/keys/steel
+    register steel alice
+    plug steel
+    key steel pin 1234 >/run/key-steel.out
+    udevadm settle --timeout=10
+    cp -p /etc/fidokey/config.toml /run/policy
+    printf '\n[service.sshd]\nremote = "verify"\n' >>/etc/fidokey/config.toml
+    ssh_id alice 'Security key PIN: ' 'echo 1234'
+    expect_status 0
+    expect_alice
+    expect_output 'Enter the PIN of "steel".'
+    expect_logged 1 'result=granted code=0 .*user=alice .*rhost=127.0.0.1 .*service=sshd'
+    run key steel transcript
+    expect_count 1 touch
+    ssh_id alice 'Security key PIN: ' 'echo 4321'
+    expect_failure
+    expect_no_output_of 'uid=1000'
+    expect_logged 1 'result=denied code=7 reason=pin_wrong user=alice .*rhost=127.0.0.1'
+    run key steel transcript
+    expect_count 0 touch
+    cp -p /run/policy /etc/fidokey/config.toml
 }

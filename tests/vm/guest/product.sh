@@ -26,9 +26,9 @@ auth    required                                 pam_permit.so
 account required                                 pam_permit.so
 PAM
 cp /usr/share/doc/fidokey/examples/su /etc/pam.d/su
-# "su -" is the service su-l. Debian 12's includes the file of su; sid's has rules of its own, and whoever puts
+# "su -" is the service su-l. Debian 12's and 13's include the file of su; sid's has rules of its own, and whoever puts
 # the line into su alone lets "su -" in by the password.
-grep -q 'include.*su$' /etc/pam.d/su-l || cp /usr/share/doc/fidokey/examples/su /etc/pam.d/su-l
+grep -q 'include.*su$' /etc/pam.d/su-l || cp /usr/share/doc/fidokey/examples/su-l /etc/pam.d/su-l
 cp /usr/share/doc/fidokey/examples/login /etc/pam.d/login
 
 # register NAME USER: the key of that name becomes a key of the user's.
