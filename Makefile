@@ -69,7 +69,7 @@ demo:
 # ring 3 says.
 test: setup
 	@mkdir -p .cache/vm
-	@(tests/vm/image.sh bookworm && tests/vm/image.sh sid) >.cache/vm/images.log 2>&1 & \
+	@(tests/vm/image.sh bookworm && tests/vm/image.sh sid && tests/vm/image.sh sid-systemd) >.cache/vm/images.log 2>&1 & \
 		$(MAKE) --no-print-directory ring12; status=$$?; wait; exit $$status
 	@$(MAKE) --no-print-directory vm
 

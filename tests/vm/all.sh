@@ -16,14 +16,15 @@ jobs=${VM_JOBS:-$(nproc)}
 # A machine has 1 GiB.
 [ -n "${VM_JOBS-}" ] || [ "$jobs" -le 4 ] || jobs=4
 
-# The suite, the processors of the machine, and its scenarios: Debian 12, and what differs in the Debian to come (libpam
-# 1.7, sudo 1.9.17, sudo-rs, another login). A machine takes ten seconds to come up; the two suites come first, as each
-# builds its image, and what is shortest comes last. What each scenario file takes stands at its end. One processor
-# takes a quarter less of ours than two and is as fast, with another machine beside it; two are for logins that are to
-# happen at the same time.
+# The suite, the processors of the machine, and its scenarios: Debian 12, what differs in the Debian to come (libpam 1.7,
+# sudo 1.9.17, sudo-rs, another login), and hosts that are only where systemd is. A machine takes ten seconds to come up, and
+# systemd's twice that; the suites come first, as each builds its image, and what is shortest comes last. What each
+# scenario file takes stands at its end. One processor takes a quarter less of ours than two and is as fast, with another
+# machine beside it; two are for logins that are to happen at the same time.
 machines=(
     'sid      1 cancel:sudo-rs cancel'
     'bookworm 1 cancel cancel-hosts hosts'
+    'sid-systemd 1 polkit greetd locker unattended'
     'sid      1 hosts race race:sudo-rs cancel-hosts pin:sudo-rs'
     'bookworm 1 login policy files peers'
     'bookworm 2 state race generations pin'

@@ -62,7 +62,7 @@ greetd_login() {
     output=$(tail -n +1 /run/greeter/* 2>&1)
 }
 
-# BAR P16: the greeter has answered the cue before the key blinks.
+# greetd hands on the cue as a message of its own, which the greeter has to answer.
 given_a_touch_then_greetd_starts_the_session() {
     plug es256
     greetd_login

@@ -89,7 +89,6 @@ given_a_drop_in_without_the_state_then_a_touch_is_enough() {
     expect_holds test ! -e /var/lib/fidokey/1000.toml
 }
 
-# BAR P16, S12.
 given_the_drop_in_then_a_touch_makes_alice_an_administrator() {
     sandbox_as_installed
     plug es256
