@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2016,SC2154
+# shellcheck shell=bash disable=SC2016,SC2034,SC2154
 # greetd and a greeter that speaks with it as all greeters do. Only where systemd is.
 
 . /payload/guest/product.sh

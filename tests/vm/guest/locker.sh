@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2016,SC2154
+# shellcheck shell=bash disable=SC2016,SC2034,SC2154
 # A screen locker, which runs PAM as the user: swaylock in a compositor whose screen nobody sees, and a keyboard
 # that is a program.
 
@@ -14,7 +14,7 @@ install -d -m 700 -o alice -g alice $runtime
 printf '%s\n' 'xwayland disable' 'output * resolution 64x64' 'input * repeat_rate 0' >/run/sway.conf
 
 # alice's programs, without the limit of `as`: a locker does not end by itself.
-session=(setpriv --reuid=alice --regid=alice --init-groups env HOME=/home/alice XDG_RUNTIME_DIR=$runtime)
+session=(setpriv --reuid=alice --regid=alice --init-groups env HOME=/home/alice XDG_RUNTIME_DIR="$runtime")
 "${session[@]}" WLR_BACKENDS=headless WLR_RENDERER=pixman WLR_LIBINPUT_NO_DEVICES=1 \
     sway --config /run/sway.conf >/run/sway.out 2>&1 &
 session+=(WAYLAND_DISPLAY=wayland-1)

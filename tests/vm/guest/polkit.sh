@@ -45,7 +45,7 @@ sandbox_as_installed() {
 }
 
 pkexec_id() {
-    type_at alice rig-pkexec 'Password: ' 'echo secret' "$@"
+    type_at alice rig-pkexec 'Password: ' 'echo secret'
 }
 
 # The key is in /sys and not to be opened: nothing blinks, and no wait is of use.
