@@ -180,8 +180,10 @@ fn commit(
     match trial {
         None => write(stacks, edits),
         Some(time) => {
-            kept.write_journal(&journal(places, edits, time)?.to_toml())?;
-            let written = timer::start().and_then(|()| write(stacks, edits));
+            let journal = journal(places, edits, time)?.to_toml();
+            let written = kept.write_journal(&journal).map_err(Failure::from);
+            let written = written.and_then(|()| timer::start());
+            let written = written.and_then(|()| write(stacks, edits));
             if written.is_err() {
                 // What could not be put back is undone later.
                 match is_back(stacks, edits) {
