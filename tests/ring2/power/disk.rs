@@ -1,6 +1,7 @@
 //! What is on a disk, as far as the verbs about stacks may change it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ pub(crate) const KEPT: &str = "var/lib/fidokey";
 pub(crate) const WATCHED: [&str; 2] = [STACKS, KEPT];
 
 /// A file.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Content {
     pub(crate) text: Vec<u8>,
     pub(crate) mode: u32,
@@ -22,6 +23,12 @@ pub(crate) struct Content {
 impl Content {
     pub(crate) fn new(text: &str, mode: u32) -> Self {
         Self { text: text.into(), mode }
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:o} {:?}", self.mode, String::from_utf8_lossy(&self.text))
     }
 }
 
