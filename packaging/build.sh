@@ -5,12 +5,16 @@
 #
 #   packaging/build.sh deb|rpm [VERSION]
 #
+# FIDOKEY_BUILT   a directory with the module and the command, to be packaged as they are: for tests, which have built them
+#
 # VERSION is that of Cargo.toml; another one, or "next" for the one after it, changes what the package says of itself, and
 # nothing else, and is for tests of an upgrade.
 set -euo pipefail
 
 checkout=$(readlink -f "$(dirname "$(readlink -f "$0")")/..")
 cd "$checkout"
+FIDOKEY_BUILT=${FIDOKEY_BUILT:+$(readlink -f "$FIDOKEY_BUILT")}
+export FIDOKEY_BUILT
 own=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 kind=${1:?deb or rpm}
 version=${2:-$own}

@@ -105,7 +105,10 @@ pub(super) fn judge_chain(chain: &Chain, mode: Mode, files: &dyn Files) -> Judge
     let ours = chain.handlers().iter().filter(|handler| is_ours(handler));
     let mut judgement =
         Judgement { ours: ours.map(|ours| ours.place.clone()).collect(), problems: Vec::new() };
-    let search = Search { chain, files };
+    // Asked once for each call, and not at each of the thousand ways to it.
+    let there = |handler: &Handler| handler.module().is_none_or(|name| files.has_module(name));
+    let there = chain.handlers().iter().map(there).collect();
+    let search = Search { chain, there };
     match search.problems(mode) {
         Ok(problems) => judgement.problems = problems,
         Err(Intricate) => judgement.problems.push(Problem::Intricate),
@@ -140,7 +143,8 @@ enum Proofs {
 
 struct Search<'s> {
     chain: &'s Chain,
-    files: &'s dyn Files,
+    /// Which calls are of modules that the machine has.
+    there: Vec<bool>,
 }
 
 /// A way through the chain: the states in their order, each with the call that it came from and the answer.
@@ -198,7 +202,7 @@ impl Search<'_> {
                 return Ok(Some(back(&known, state)));
             }
             let Ok(handler) = next else { continue };
-            for code in self.answers(handler, world) {
+            for code in self.answers(state.at, handler, world) {
                 let after = state.clone().after(self.chain, handler, code);
                 if !known.contains_key(&after) {
                     if known.len() >= STATES_MAX {
@@ -213,14 +217,14 @@ impl Search<'_> {
     }
 
     /// The answers of a call, one of each sort: what is done at it, and whether it is a success.
-    fn answers(&self, handler: &Handler, world: World) -> Vec<u8> {
+    fn answers(&self, at: usize, handler: &Handler, world: World) -> Vec<u8> {
         let Call::Module { name, .. } = &handler.call else { return vec![PERM_DENIED] };
         let failures = || distinct(handler, 1..CODES as u8);
         // A password that has to be changed was right.
         let is_wrong = |code: &u8| ![IGNORE, NEW_AUTHTOK_REQD].contains(code);
         let wrong = || distinct(handler, (1..CODES as u8).filter(is_wrong));
         match (ability(name), world) {
-            _ if !self.files.has_module(name) => vec![MODULE_UNKNOWN],
+            _ if self.there.get(at) != Some(&true) => vec![MODULE_UNKNOWN],
             (Ability::Ours, World { ours: Ours::Denies, .. }) => distinct(handler, DENIALS),
             (Ability::Ours, _) => vec![SUCCESS],
             (Ability::Denies, _) => vec![AUTH_ERR, MODULE_UNKNOWN],
