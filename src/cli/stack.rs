@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fidokey_core::audit::Line;
-use fidokey_core::stack::{Refusal, Trouble};
+use fidokey_core::stack::{Files, Refusal, Trouble};
 use fidokey_system::accounts::{effective_uid, real_uid};
 use fidokey_system::files::Places;
 use fidokey_system::pending::Kept;
@@ -29,6 +29,42 @@ struct Edit {
     after: Vec<u8>,
     /// The line that came or went, from 1.
     line: usize,
+}
+
+/// A service that a program asks for instead of another one where it starts a login shell (`sudo -i`, `su -`): whoever is asked
+/// for a key by the one would go by the other.
+const BESIDE: [(&str, &str); 2] = [("sudo", "sudo-i"), ("su", "su-l")];
+
+/// The services that are meant, each once: those that are named, and those beside them that there are.
+fn meant(named: &[String], stacks: &Stacks) -> Vec<String> {
+    let mut meant: Vec<String> = Vec::new();
+    for name in named {
+        let beside = BESIDE.into_iter().filter(|(of, _)| of == name).map(|(_, beside)| beside);
+        let beside = beside.filter(|beside| stacks.stack(beside.as_bytes()).is_some());
+        for one in [name.as_str()].into_iter().chain(beside) {
+            if !meant.iter().any(|known| known == one) {
+                meant.push(one.to_owned());
+            }
+        }
+    }
+    meant
+}
+
+/// The stacks as they will be.
+struct After<'a> {
+    stacks: &'a Stacks,
+    edits: Vec<(&'a str, &'a [u8])>,
+}
+
+impl Files for After<'_> {
+    fn stack(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let edited = self.edits.iter().find(|(service, _)| service.as_bytes() == name);
+        edited.map_or_else(|| self.stacks.stack(name), |(_, text)| Some(text.to_vec()))
+    }
+
+    fn has_module(&self, name: &[u8]) -> bool {
+        self.stacks.has_module(name)
+    }
 }
 
 /// Root, and by nobody's setuid bit.

@@ -71,7 +71,7 @@ keep_one() {
     rm -rf "$kept"
     mkdir -p "$kept" "$found/$target" "$corpus/$target"
     # Texts take so many ways through the reader of TOML that what is kept is each edge, and not how often.
-    case $target in config | record | state | text) edges=(-use_counters=0) ;; esac
+    case $target in config | record | stack | state | text) edges=(-use_counters=0) ;; esac
     "$programs/$target" "${limits[@]}" -set_cover_merge=1 "${edges[@]}" -max_len="$(longest "$target")" \
         -artifact_prefix="$found/findings/$target-" \
         "$kept" "$corpus/$target" "$found/$target" >"$found/$target.log" 2>&1

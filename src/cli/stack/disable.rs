@@ -5,7 +5,7 @@ use fidokey_system::files::Places;
 use fidokey_system::stacks::Stacks;
 
 use super::enable::pending;
-use super::{Edit, kept, logged, only_root, refused, service, write};
+use super::{After, Edit, kept, logged, meant, only_root, refused, service, write};
 use crate::arguments::Disable;
 use crate::outcome::{Exit, Outcome};
 use crate::terminal::{print, say};
@@ -18,11 +18,15 @@ pub(crate) fn run(asked: &Disable) -> Outcome {
         places.root.clone_from(root);
     }
     let stacks = Stacks::new(places.clone());
-    let mut edits = Vec::new();
-    for name in &asked.services {
+    let mut edits: Vec<Edit> = Vec::new();
+    for name in &meant(&asked.services, &stacks) {
         let before = service(&stacks, name)?;
-        match stack::disable(name.as_bytes(), asked.force, &stacks) {
+        let done = edits.iter().map(|edit| (edit.service.as_str(), edit.after.as_slice()));
+        let after = After { stacks: &stacks, edits: done.collect() };
+        match stack::disable(name.as_bytes(), asked.force, &after) {
             Err(refusal) => return Err(refused(name, &refusal)),
+            // What is only beside one that was named need not be.
+            Ok(Edited::Unchanged(_)) if !asked.services.contains(name) => {}
             Ok(Edited::Unchanged(_)) => say(&format!("{name} is not enabled.")),
             Ok(Edited::Changed { text, line, .. }) => {
                 edits.push(Edit { service: name.clone(), before, after: text, line });

@@ -6,22 +6,21 @@ use fidokey_core::config::{ConfigError, ConfigFile, Settings};
 use fidokey_core::pending::{self, Pending};
 use fidokey_core::policy::Mode;
 use fidokey_core::ports::Account;
-use fidokey_core::stack::{self, Edited, Judgement, Problem};
+use fidokey_core::stack::{self, Chain, Edited, Judgement, Problem};
 use fidokey_core::state::State;
 use fidokey_system::clock;
 use fidokey_system::files::Places;
 use fidokey_system::pending::Kept;
 use fidokey_system::stacks::Stacks;
 
-use super::{Edit, kept, lockout, logged, only_root, proof, refused, service, timer, write};
+use super::{
+    After, BESIDE, Edit, kept, lockout, logged, meant, only_root, proof, refused, service, timer,
+    write,
+};
 use crate::arguments::Enable;
 use crate::enroll::policy;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::terminal::{print, say};
-
-/// A service whose name has another one beside it, which is asked in the same situation.
-const SIBLINGS: [(&str, &str); 4] =
-    [("sudo", "sudo-i"), ("su", "su-l"), ("sudo-i", "sudo"), ("su-l", "su")];
 
 /// Enables the module for each of the services, or for none.
 pub(crate) fn run(asked: &Enable) -> Outcome {
@@ -29,9 +28,10 @@ pub(crate) fn run(asked: &Enable) -> Outcome {
     let places = Places::system();
     let stacks = Stacks::new(places.clone());
     let policy = policy(&places)?;
-    let mut wanted = Vec::new();
-    for name in &asked.services {
-        wanted.extend(one(&stacks, &policy, asked.mode, name)?);
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for name in &meant(&asked.services, &stacks) {
+        let one = one(&after(&stacks, &wanted), &policy, asked.mode, name)?;
+        wanted.extend(one);
     }
     if asked.dry_run {
         return shown(&wanted);
@@ -47,17 +47,41 @@ pub(crate) fn run(asked: &Enable) -> Outcome {
         for Wanted { edit, settings, .. } in &wanted {
             lockout::check(account, &edit.service, settings, &policy, &places)?;
         }
-        for Wanted { edit, arguments, .. } in &wanted {
-            let strict = stack::stricter(&edit.after, asked.mode, arguments).ok_or_else(no_line)?;
-            proof::prove(&stacks, &edit.service, &strict, account)?;
-        }
+        prove(&stacks, &wanted, asked.mode, account)?;
     }
     let edits: Vec<Edit> = wanted.into_iter().map(|wanted| wanted.edit).collect();
     if let (Some(account), Some(_)) = (&by, asked.trial) {
         set_aside(&places, account, &edits)?;
     }
     commit(&places, &stacks, &edits, asked.trial)?;
-    report(&stacks, &edits, asked, by.as_ref())
+    report(&edits, asked, by.as_ref())
+}
+
+/// The stacks with what is wanted so far.
+fn after<'a>(stacks: &'a Stacks, wanted: &'a [Wanted]) -> After<'a> {
+    let edit = |Wanted { edit, .. }: &'a Wanted| (edit.service.as_str(), edit.after.as_slice());
+    After { stacks, edits: wanted.iter().map(edit).collect() }
+}
+
+/// Has `account` log in by each of the new stacks; by those that call the same and are under the same rules once.
+fn prove(stacks: &Stacks, wanted: &[Wanted], mode: Mode, account: &Account) -> Result<(), Failure> {
+    let after = after(stacks, wanted);
+    let mut proven: Vec<(Chain, &Settings)> = Vec::new();
+    for Wanted { edit, arguments, settings } in wanted {
+        let service = edit.service.as_str();
+        let chain = Chain::read(service.as_bytes(), &after);
+        let chain = chain.map_err(|trouble| refused(service, &trouble.into()))?;
+        if proven.iter().any(|(known, rules)| known.calls_as(&chain) && *rules == settings) {
+            continue;
+        }
+        let strict = stack::stricter(&edit.after, mode, arguments).ok_or_else(no_line)?;
+        let mut texts = stacks.texts();
+        texts.extend(after.edits.iter().map(|(name, text)| ((*name).to_owned(), text.to_vec())));
+        texts.push((service.to_owned(), strict));
+        proof::prove(&texts, service, account)?;
+        proven.push((chain, settings));
+    }
+    Ok(())
 }
 
 /// What is to be changed, and what is in force then.
@@ -69,12 +93,12 @@ struct Wanted {
 
 /// The edit of one service; none where it is enabled already.
 fn one(
-    stacks: &Stacks,
+    stacks: &After<'_>,
     policy: &ConfigFile,
     mode: Mode,
     name: &str,
 ) -> Result<Option<Wanted>, Failure> {
-    let before = service(stacks, name)?;
+    let before = service(stacks.stacks, name)?;
     let (arguments, settings) = arguments(policy, mode, name)?;
     match stack::enable(name.as_bytes(), mode, &arguments, stacks) {
         Err(refusal) => Err(refused(name, &refusal)),
@@ -226,11 +250,16 @@ pub(super) fn now() -> Result<u64, Failure> {
     Ok(Duration::from_nanos(clock::boottime_ns()?).as_secs())
 }
 
-/// The logins by `service` that are known, of everybody.
+/// The logins by `service` that are known, of everybody; one by the service beside it is as good.
 pub(super) fn logins(places: &Places, service: &str) -> Result<Vec<String>, Failure> {
+    let pair = BESIDE.into_iter().find(|(of, beside)| [*of, *beside].contains(&service));
+    let (of, beside) = pair.unwrap_or((service, service));
     let states = places.states()?;
     let states = states.iter().filter_map(|file| State::parse(&file.text).ok());
-    Ok(states.flat_map(|state| state.marks(service)).collect())
+    let mut logins: Vec<String> =
+        states.flat_map(|state| [state.marks(of), state.marks(beside)].concat()).collect();
+    logins.dedup();
+    Ok(logins)
 }
 
 fn no_boot() -> Failure {
@@ -249,22 +278,12 @@ fn no_line() -> Failure {
     )
 }
 
-fn report(stacks: &Stacks, edits: &[Edit], asked: &Enable, by: Option<&Account>) -> Outcome {
+fn report(edits: &[Edit], asked: &Enable, by: Option<&Account>) -> Outcome {
     let by = by.map_or("root", |account| account.name.as_str());
     let change = if asked.trial.is_some() { "tried" } else { "enabled" };
     for Edit { service, line, .. } in edits {
         logged(change, service, by);
         print(&format!("Enabled {service}: /etc/pam.d/{service}:{line}."))?;
-        let sibling =
-            SIBLINGS.into_iter().find_map(|(name, other)| (name == service).then_some(other));
-        if let Some(other) = sibling
-            && !asked.services.iter().any(|name| name == other)
-            && matches!(stack::judge(other.as_bytes(), asked.mode, stacks), Ok(Judgement { ours, .. }) if ours.is_empty())
-        {
-            say(&format!(
-                "{other} is a service of its own, without the key until `fidokey enable {other}`."
-            ));
-        }
     }
     if let Some(time) = asked.trial {
         say(&format!(

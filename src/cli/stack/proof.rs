@@ -5,23 +5,22 @@ use std::path::{Path, PathBuf};
 use fidokey_core::ports::Account;
 use fidokey_system::accounts::with_real_uid;
 use fidokey_system::pam::application::{Person, authenticate};
-use fidokey_system::stacks::{Stacks, trial_directory};
+use fidokey_system::stacks::trial_directory;
 use fidokey_system::terminal::{own_tty, secret};
 
 use crate::outcome::{Exit, Failure};
 use crate::terminal::{printable, say, say_prompt};
 
-/// Has `account` log in by `text` as the stack of `service`.
+/// Has `account` log in by `service` where its stacks are these; of two texts of one name the later one counts.
 ///
 /// # Errors
 /// [`Failure`] where the stack does not let in.
 pub(super) fn prove(
-    stacks: &Stacks,
+    texts: &[(String, Vec<u8>)],
     service: &str,
-    text: &[u8],
     account: &Account,
 ) -> Result<(), Failure> {
-    let directory = Scratch::make(stacks, service, text)?;
+    let directory = Scratch::make(texts)?;
     say(&format!("Log in by the new stack of {service}, as {}:", account.name));
     let tty = own_tty();
     let mut terminal = Terminal;
@@ -50,11 +49,11 @@ pub(super) fn prove(
     }
 }
 
-/// A directory like `/etc/pam.d`, with another text for one service.
+/// A directory like `/etc/pam.d`.
 struct Scratch(PathBuf);
 
 impl Scratch {
-    fn make(stacks: &Stacks, service: &str, text: &[u8]) -> Result<Self, Failure> {
+    fn make(texts: &[(String, Vec<u8>)]) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| {
             Failure::new(
                 Exit::Bug,
@@ -65,10 +64,9 @@ impl Scratch {
             )
         };
         let directory = trial_directory().map(Self).map_err(failed)?;
-        for (name, text) in stacks.texts() {
+        for (name, text) in texts {
             std::fs::write(directory.0.join(name), text).map_err(failed)?;
         }
-        std::fs::write(directory.0.join(service), text).map_err(failed)?;
         Ok(directory)
     }
 

@@ -86,6 +86,16 @@ impl Chain {
         Ok(Self { handlers })
     }
 
+    /// Whether both call the same, with the same arguments and the same done at each answer, wherever it is written.
+    #[must_use]
+    pub fn calls_as(&self, other: &Self) -> bool {
+        let same = |(one, other): (&Handler, &Handler)| {
+            (&one.call, one.level, &one.actions) == (&other.call, other.level, &other.actions)
+        };
+        self.handlers.len() == other.handlers.len()
+            && self.handlers.iter().zip(&other.handlers).all(same)
+    }
+
     /// The calls, in their order.
     #[must_use]
     pub fn handlers(&self) -> &[Handler] {

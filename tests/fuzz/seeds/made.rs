@@ -15,7 +15,7 @@ use super::Seed;
 
 /// All of them.
 pub(crate) fn all() -> Vec<Seed> {
-    [assertions(), signatures(), reports(), texts(), files(), scripts()].concat()
+    [assertions(), signatures(), reports(), texts(), files(), stacks(), scripts()].concat()
 }
 
 /// The inputs that an answer makes; `request` begins with the command and the length.
@@ -174,6 +174,49 @@ fn policies() -> Vec<Seed> {
     let alternative = "[service.login]\nmode = \"alternative\"\ntouch_only_alternative = true\n";
     seeds.push(("config", format!("{base}{alternative}").into_bytes()));
     seeds
+}
+
+/// The layouts that there are, with our line in every place and by every control word, and what they are made of.
+fn stacks() -> Vec<Seed> {
+    const DEBIAN: &str = "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_permit.so\n";
+    const FEDORA: &str =
+        "auth required pam_env.so\nauth sufficient pam_unix.so\nauth required pam_deny.so\n";
+    let mut texts: Vec<String> = Vec::new();
+    for inside in [DEBIAN, FEDORA] {
+        for outside in [
+            "@include a\n",
+            "auth include a\n",
+            "auth substack a\n",
+            "auth include a",
+            "auth include missing\n",
+        ] {
+            texts.push(format!("{outside}\0\0{inside}"));
+        }
+        for control in [
+            "required",
+            "requisite",
+            "sufficient",
+            "optional",
+            "[success=2 default=ignore]",
+            "[default=die]",
+        ] {
+            for module in [
+                "pam_fidokey.so mode=second-factor",
+                "pam_rootok.so",
+                "pam_missing.so",
+                "/x/pam_fidokey.so",
+            ] {
+                let line = format!("auth {control} {module}\n");
+                texts.push(format!("{line}@include a\n\0\0{inside}"));
+                texts.push(format!("@include a\n-{line}\0\0{inside}"));
+                texts.push(format!("{inside}{line}"));
+            }
+        }
+    }
+    texts.push("AUTH [success=ok \\\n default=bad] pam_x.so [a b\\]]\n# c\n\0\0\0\0\0\0auth required pam_deny.so".to_owned());
+    texts.push("auth required pam_x.so\r\nauth [ignore=reset] b\n \0\0auth substack b\0\0auth substack a\n".to_owned());
+    texts.push("frobnicate required pam_x.so\nauth\nauth x\nauth required\n".to_owned());
+    texts.into_iter().map(|text| ("stack", text.into_bytes())).collect()
 }
 
 /// Every setup with a key that is right, and every deed at its first chances.

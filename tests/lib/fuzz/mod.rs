@@ -16,6 +16,7 @@ pub mod info;
 pub mod login;
 pub mod record;
 pub mod registration;
+pub mod stack;
 pub mod state;
 mod tape;
 pub mod text;
@@ -28,7 +29,7 @@ pub use tape::Tape;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their programs and of the directories of their inputs.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("assertion", assertion::run),
     ("cbor", cbor::run),
     ("client_pin", client_pin::run),
@@ -40,6 +41,7 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("login", login::run),
     ("record", record::run),
     ("registration", registration::run),
+    ("stack", stack::run),
     ("state", state::run),
     ("text", text::run),
     ("u2f", u2f::run),

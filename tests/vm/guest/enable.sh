@@ -38,7 +38,9 @@ given_one_key_and_no_way_back_then_nothing_is_enabled_until_one_is_declared() {
     expect_status 0
     expect_output 'Touch your security key'
     expect_output "Enabled sudo: $stack:"
-    expect_output 'sudo-i is a service of its own'
+    # `sudo -i` is a service of its own, and would be a way by.
+    expect_output 'Enabled sudo-i: /etc/pam.d/sudo-i:'
+    expect_count 1 'Password: '
     run fidokey disable sudo
     expect_status 0
     unchanged
@@ -141,7 +143,7 @@ given_a_dry_run_then_it_is_shown_and_nothing_is_changed() {
     run fidokey enable --dry-run sudo login
     expect_status 0
     expect_output '+ auth [success=ok ignore=ignore default=die] pam_fidokey.so mode=second-factor'
-    expect_count 2 'pam_fidokey.so'
+    expect_count 3 'pam_fidokey.so'
     unchanged
 }
 

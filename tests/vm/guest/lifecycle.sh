@@ -32,6 +32,11 @@ stacks_are_fresh() {
     expect_holds diff -r /run/pam.d-fresh /etc/pam.d
 }
 
+doctor_is_content() {
+    run fidokey doctor
+    [ "$status" = 0 ] || complain "the doctor says: $output"
+}
+
 given_a_fresh_machine_then_installing_changes_no_stack() {
     everybody_gets_in
     run dpkg -i "$older"
@@ -39,8 +44,7 @@ given_a_fresh_machine_then_installing_changes_no_stack() {
     stacks_are_fresh
     expect_holds test -e "$module"
     everybody_gets_in
-    run fidokey doctor
-    expect_status 0
+    doctor_is_content
 }
 
 given_the_package_then_a_user_is_enrolled_and_logs_in_as_before() {
@@ -63,8 +67,7 @@ given_two_keys_then_sudo_and_login_are_enabled_by_a_login_and_ask_for_them() {
     expect_status 0
     pull blue
     everybody_gets_in with-key
-    run fidokey doctor
-    expect_status 0
+    doctor_is_content
     # Without a key the account is not let in any more, and root is.
     printf 'schema = 1\n[default]\nwait_for_key = "0s"\n' >/etc/fidokey/config.toml
     sudo_id alice
