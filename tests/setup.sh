@@ -11,6 +11,7 @@ packages=(
     strace              # the tests that count system calls and break them
     mount util-linux    # those with limits and namespaces …
     hostname            # … and another name of the machine
+    debhelper dpkg-dev  # our own Debian package, which virtual machines install
     qemu-system-x86     # the virtual machine …
     mmdebstrap          # … its root file system
     e2fsprogs           # … its disks

@@ -41,10 +41,10 @@ fn try_say(lines: &str) -> std::io::Result<()> {
     err.flush()
 }
 
-/// Writes a prompt to the standard error, without an end of the line.
-pub(crate) fn say_prompt(prompt: &str) {
+/// Writes a prompt to the standard error, without an end of the line; `false` where that fails.
+pub(crate) fn say_prompt(prompt: &str) -> bool {
     let mut err = stderr().lock();
-    let _ = write!(err, "{prompt}").and_then(|()| err.flush());
+    write!(err, "{prompt}").and_then(|()| err.flush()).is_ok()
 }
 
 /// The host of a ceremony at a terminal.
@@ -79,10 +79,7 @@ impl Host for TerminalHost {
     }
 
     fn ask(&mut self, prompt: &str, read: &mut dyn FnMut(&[u8])) -> Result<(), ConversationError> {
-        let mut err = stderr().lock();
-        write!(err, "{prompt}").and_then(|()| err.flush()).map_err(|_| ConversationError)?;
-        drop(err);
-        secret(read).map_err(|NotRead| ConversationError)
+        secret(|| say_prompt(prompt), read).map_err(|NotRead| ConversationError)
     }
 
     /// Nobody guesses at their own terminal.

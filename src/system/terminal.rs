@@ -24,14 +24,18 @@ const LINE_MAX: usize = 256;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NotRead;
 
-/// Reads one line of the standard input and lends it to `take`, without its end; it is wiped then.
+/// Has `ask` ask, then reads one line of the standard input and lends it to `take`, without its end; it is wiped then.
 ///
 /// # Errors
 /// [`NotRead`]; a signal stays pending for whoever looks for it next.
-pub fn secret(take: &mut dyn FnMut(&[u8])) -> Result<(), NotRead> {
+pub fn secret(ask: impl FnOnce() -> bool, take: &mut dyn FnMut(&[u8])) -> Result<(), NotRead> {
     let signals = Signals::begin();
     let input = stdin();
     let _quiet = Quiet::begin(&input);
+    // Only now: what is typed before the echo is off is thrown away.
+    if !ask() {
+        return Err(NotRead);
+    }
     let mut line = Zeroizing::new([0; LINE_MAX]);
     let mut length = 0;
     loop {

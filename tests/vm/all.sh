@@ -2,16 +2,18 @@
 # Ring 3: all of it, in several virtual machines of which some run at once. What a machine
 # says is printed whole, in the order of the list below; exits with 0 when all machines have.
 #
-#   tests/vm/all.sh DIR
+#   tests/vm/all.sh DIR PACKAGES
 #
-# DIR is as for run.sh.
+# DIR and PACKAGES are as for run.sh.
 #
+# VM_ALL    when set, also what takes long and has shown nothing beyond the rest: the other sudo, the twin run
 # VM_JOBS   machines at once; when not set as many as processors, and four at most
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
 checkout=$(readlink -f "$here/../..")
 install=$1
+packages=$2
 jobs=${VM_JOBS:-$(nproc)}
 # A machine has 1 GiB.
 [ -n "${VM_JOBS-}" ] || [ "$jobs" -le 4 ] || jobs=4
@@ -22,14 +24,20 @@ jobs=${VM_JOBS:-$(nproc)}
 # scenario file takes stands at its end. One processor takes a quarter less of ours than two and is as fast, with another
 # machine beside it; two are for logins that are to happen at the same time.
 machines=(
-    'sid      1 cancel:sudo-rs cancel'
+    'bookworm 1 lifecycle'
+    'sid      1 cancel:sudo-rs'
     'bookworm 1 cancel cancel-hosts hosts'
     'sid-systemd 1 polkit greetd locker unattended'
-    'sid      1 hosts race race:sudo-rs cancel-hosts pin:sudo-rs'
+    'sid-systemd 1 try'
+    'sid      1 hosts race:sudo-rs cancel-hosts pin:sudo-rs'
+    'trixie   1 lifecycle'
     'bookworm 1 login policy files peers'
+    'sid      1 lifecycle'
+    'bookworm 1 enable'
     'bookworm 2 state race generations pin'
-    'sid      1 twin counts'
+    'sid      1 counts'
 )
+[ -z "${VM_ALL-}" ] || machines+=('sid 1 cancel race' 'sid 1 twin enable')
 
 # Once, and not by each.
 FIDOKEY_KEY=${FIDOKEY_KEY:-$("$here/key.sh")}
@@ -51,8 +59,12 @@ trap 'exit 130' INT TERM
 boot() {
     local number=$1 started=$SECONDS status=0 suite cpus scenarios
     read -r suite cpus scenarios <<<"${machines[number]}"
+    # What the package is for has no other one beneath it.
+    local from=(--install "$install")
+    case $scenarios in lifecycle | try) from=(--packages "$packages") ;; esac
+    [ "$scenarios" != try ] || export VM_REBOOT=reset
     # shellcheck disable=SC2086 # words
-    VM_CPUS=$cpus "$here/run.sh" --name "$number" --suite "$suite" --install "$install" $scenarios >"$work/$number" 2>&1 || status=$?
+    VM_CPUS=$cpus "$here/run.sh" --name "$number" --suite "$suite" "${from[@]}" $scenarios >"$work/$number" 2>&1 || status=$?
     echo "$((SECONDS - started)) $status" >"$work/$number.end"
 }
 

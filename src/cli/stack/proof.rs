@@ -92,7 +92,6 @@ impl Person for Terminal {
     }
 
     fn answer(&mut self, prompt: &str, take: &mut dyn FnMut(&[u8])) -> bool {
-        say_prompt(&printable(prompt));
-        secret(take).is_ok()
+        secret(|| say_prompt(&printable(prompt)), take).is_ok()
     }
 }
