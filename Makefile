@@ -23,6 +23,7 @@ MANDIR  ?= $(PREFIX)/share/man
 DOCDIR  ?= $(PREFIX)/share/doc/fidokey
 ETCDIR  ?= /etc/fidokey
 STATEDIR ?= /var/lib/fidokey
+STACKSDIR ?= /var/lib/fidokey-stacks
 LICENSES ?= LICENSE-MIT LICENSE-APACHE
 SHAREDIR ?= $(PREFIX)/share
 # Debian's zsh looks for those of packages in a directory of its own.
@@ -78,7 +79,7 @@ test: setup
 # makes one system call after the other fail and what waits: that takes most of the time, and says the same of either; and
 # for what runs the command, which is the one that is shipped.
 # An overflow, which is what they could differ by, is none that login could reach: see the lints in Cargo.toml.
-ONCE := failing:: state_calls:: many:: opens:: environment:: demo:: clocks:: plugged:: strings:: signals:: tries:: power::
+ONCE := failing:: stacks:: judged:: state_calls:: many:: opens:: environment:: demo:: clocks:: plugged:: strings:: signals:: tries:: power::
 
 SHIPPED := FIDOKEY_SO=$(CURDIR)/$(MODULE) FIDOKEY_VIRTUAL_SO=$(CURDIR)/target/release/libfidokey_virtual.so \
 	FIDOKEY_COMMAND=$(CURDIR)/$(COMMAND)
@@ -229,7 +230,7 @@ install:
 	install -d $(DESTDIR)$(PAMDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(DOCDIR)/examples
 	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
 	install -d -m 755 $(DESTDIR)$(ETCDIR) $(DESTDIR)$(ETCDIR)/users
-	install -d -m 700 $(DESTDIR)$(STATEDIR)
+	install -d -m 700 $(DESTDIR)$(STATEDIR) $(DESTDIR)$(STACKSDIR)
 	# By rename: a program that has the old module loaded keeps it whole.
 	install -m 644 $(MODULE) $(DESTDIR)$(PAMDIR)/pam_fidokey.so.new
 	mv $(DESTDIR)$(PAMDIR)/pam_fidokey.so.new $(DESTDIR)$(PAMDIR)/pam_fidokey.so
@@ -247,8 +248,9 @@ install:
 	install -D -m 644 packaging/polkit/50-fidokey.rules $(DESTDIR)$(SHAREDIR)/polkit-1/rules.d/50-fidokey.rules
 	install -D -m 644 packaging/systemd/50-fidokey.conf \
 		$(DESTDIR)$(UNITDIR)/polkit-agent-helper@.service.d/50-fidokey.conf
-	install -m 644 packaging/systemd/fidokey-revert.service packaging/systemd/fidokey-revert.timer \
-		packaging/systemd/fidokey-revert-boot.service $(DESTDIR)$(UNITDIR)/
+	for unit in fidokey-revert.service fidokey-revert.timer fidokey-revert-boot.service; do \
+		sed 's#/usr/bin/#$(BINDIR)/#' packaging/systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit; \
+		chmod 644 $(DESTDIR)$(UNITDIR)/$$unit; done
 ifeq ($(PAMCONFIGS),yes)
 	install -D -m 644 packaging/pam-configs/fidokey $(DESTDIR)$(SHAREDIR)/pam-configs/fidokey
 endif

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fidokey_core::audit::Line;
-use fidokey_core::stack::{Files, Refusal, Trouble};
+use fidokey_core::stack::{Chain, Files, Handler, Refusal, Trouble};
 use fidokey_system::accounts::{effective_uid, real_uid};
 use fidokey_system::files::Places;
 use fidokey_system::pending::Kept;
@@ -79,6 +79,49 @@ fn only_root(verb: &str) -> Result<(), Failure> {
     ))
 }
 
+/// Not what other services include, as `common-auth`: a line in there would be in all of them, and was judged in none.
+fn is_service(stacks: &Stacks, name: &str) -> Result<(), Failure> {
+    let beside = BESIDE.into_iter().find(|(of, _)| *of == name).map(|(_, beside)| beside);
+    let without = Without { stacks, name };
+    let depends = |other: &String| {
+        let chain = |files: &dyn Files| Chain::read(other.as_bytes(), files).ok();
+        chain(stacks).is_some_and(|chain| {
+            let names = |handler: &Handler| handler.place.file == name.as_bytes();
+            chain.handlers().iter().any(names)
+        }) && chain(&without) != chain(stacks)
+    };
+    let others = stacks
+        .services()
+        .into_iter()
+        .filter(|other| other != name && Some(other.as_str()) != beside);
+    let users: Vec<String> = others.filter(depends).collect();
+    let Some(first) = users.first() else { return Ok(()) };
+    Err(Failure::new(
+        Exit::No,
+        format!(
+            "{name} was not changed: it is a part of {} other services, {first} among them.",
+            users.len()
+        ),
+        "Enable those; for all at once there are `pam-auth-update --enable fidokey` and authselect's profile.",
+    ))
+}
+
+/// The stacks, but for one file.
+struct Without<'a> {
+    stacks: &'a Stacks,
+    name: &'a str,
+}
+
+impl Files for Without<'_> {
+    fn stack(&self, name: &[u8]) -> Option<Vec<u8>> {
+        (name != self.name.as_bytes()).then(|| self.stacks.stack(name)).flatten()
+    }
+
+    fn has_module(&self, name: &[u8]) -> bool {
+        self.stacks.has_module(name)
+    }
+}
+
 /// The service as it is now.
 fn service(stacks: &Stacks, name: &str) -> Result<Service, Failure> {
     stacks.service(name)?.ok_or_else(|| {
@@ -149,16 +192,13 @@ fn refused(service: &str, refusal: &Refusal) -> Failure {
             "Mend the stack; pam_fidokey(8) has what a line needs before it and after it."
                 .to_owned()
         }
-        Refusal::Elsewhere(place) => match place.file.as_slice() {
-            b"common-auth" => {
-                "Run `pam-auth-update --disable fidokey`, or take the line out by hand.".to_owned()
-            }
-            b"system-auth" | b"password-auth" => {
-                "Run `authselect disable-feature with-fidokey`, or take the line out by hand."
-                    .to_owned()
-            }
-            _ => "Take the line out by hand, for all services that use that file.".to_owned(),
-        },
+        Refusal::Elsewhere(place) => format!(
+            "Run `fidokey disable {}`, for all that use it, or what has put it there: pam-auth-update or authselect.",
+            String::from_utf8_lossy(&place.file)
+        ),
+        Refusal::Opens(_) => {
+            "Give the stack something that has to be proven first, or say --force.".to_owned()
+        }
         Refusal::Entangled(_) => {
             "Mend what jumps over that line first, or say --force and mend it afterwards."
                 .to_owned()

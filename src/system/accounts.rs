@@ -71,6 +71,9 @@ pub fn effective_uid() -> Uid {
 pub fn with_real_uid<T>(uid: Uid, work: impl FnOnce() -> T) -> Result<T, Fault> {
     let fault = |errno| Fault { call: "setresuid", errno: errno as i32 };
     let root = nix::unistd::Uid::from_raw(0);
+    // A user can send signals to a process with this real user, and must have no core of it with what was typed.
+    nix::sys::prctl::set_dumpable(false)
+        .map_err(|errno| Fault { call: "prctl", errno: errno as i32 })?;
     nix::unistd::setresuid(nix::unistd::Uid::from_raw(uid), root, root).map_err(fault)?;
     let done = work();
     nix::unistd::setresuid(root, root, root).map_err(fault)?;

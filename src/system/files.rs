@@ -24,6 +24,9 @@ pub struct Places {
     pub users: PathBuf,
     /// The directory of the states, beneath `root`.
     pub state: PathBuf,
+    /// The directory of what is kept of edits of stacks, beneath `root`. Not that of the states: programs that log somebody in
+    /// may be confined, and must be able to write those.
+    pub stacks: PathBuf,
     /// The user, beside root, who may own the files and every directory on the way: 0 on a real machine.
     pub owner: Uid,
 }
@@ -37,6 +40,7 @@ impl Places {
             config: PathBuf::from("/etc/fidokey/config.toml"),
             users: PathBuf::from("/etc/fidokey/users"),
             state: PathBuf::from("/var/lib/fidokey"),
+            stacks: PathBuf::from("/var/lib/fidokey-stacks"),
             owner: 0,
         }
     }

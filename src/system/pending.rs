@@ -1,4 +1,4 @@
-//! What is kept of edits of stacks, in the directory of the states: the text of each before it was edited, and the journal of
+//! What is kept of edits of stacks, in a directory of its own: the text of each before it was edited, and the journal of
 //! an edit that is undone unless somebody logs in by it. What is in them is decided elsewhere.
 
 use std::os::fd::OwnedFd;
@@ -37,10 +37,12 @@ impl Places {
     /// What is kept of edits, locked; `None` when somebody else edits for longer than `patience`.
     ///
     /// # Errors
-    /// [`FileError`]: the directory of the states is missing, or others may look into it.
+    /// [`FileError`]: the directory is missing, or others may look into it.
     pub fn kept(&self, patience: Duration) -> Result<Option<Kept<'_>>, FileError> {
-        let place = self.beneath(&self.state);
-        let directory = self.open_private(&self.state)?;
+        let place = self.beneath(&self.stacks);
+        // The package has it. Where it cannot be made, or cannot be trusted, opening it tells.
+        let _ = nix::unistd::mkdir(&place, Mode::S_IRWXU);
+        let directory = self.open_private(&self.stacks)?;
         let flags = OFlag::O_RDWR
             | OFlag::O_CREAT
             | OFlag::O_NOFOLLOW
@@ -129,7 +131,7 @@ impl Kept<'_> {
     }
 
     fn before(&self) -> Result<OwnedFd, FileError> {
-        self.places.open_private(&self.places.state.join(BEFORE))
+        self.places.open_private(&self.places.stacks.join(BEFORE))
     }
 
     fn write(
@@ -149,7 +151,7 @@ impl Kept<'_> {
     }
 
     fn place(&self, name: &str) -> PathBuf {
-        self.places.beneath(&self.places.state).join(name)
+        self.places.beneath(&self.places.stacks).join(name)
     }
 }
 
@@ -164,8 +166,9 @@ mod tests {
 
     fn places(name: &str) -> Places {
         let root = scratch(name);
-        fs::create_dir_all(root.join("var/lib/fidokey")).unwrap();
-        for (place, bits) in [("var", 0o755), ("var/lib", 0o755), ("var/lib/fidokey", 0o700)] {
+        fs::create_dir_all(root.join("var/lib/fidokey-stacks")).unwrap();
+        for (place, bits) in [("var", 0o755), ("var/lib", 0o755), ("var/lib/fidokey-stacks", 0o700)]
+        {
             mode(&root.join(place), bits);
         }
         Places { root, owner: effective_uid(), ..Places::system() }
@@ -183,7 +186,7 @@ mod tests {
         assert_eq!(kept.journal().unwrap().unwrap().text, b"schema = 1\n");
         assert_eq!(kept.kept_text("sudo").unwrap().unwrap(), b"older\n");
         assert_eq!(kept.kept_text("su"), Ok(None));
-        let state = places.root.join("var/lib/fidokey");
+        let state = places.root.join("var/lib/fidokey-stacks");
         for (name, bits) in [("pending.toml", 0o600), ("stacks", 0o700), ("stacks/sudo", 0o600)] {
             assert_eq!(fs::metadata(state.join(name)).unwrap().mode() & 0o777, bits, "{name}");
         }

@@ -106,14 +106,18 @@ impl Tree {
     /// [`FileError`] when it cannot be read or is no regular file. A FIFO does not hold it up.
     pub fn read(&self, path: &Path, limit: usize) -> Result<Option<(Vec<u8>, bool)>, FileError> {
         let place = self.place(path);
-        // First as what cannot block and has no effect on a device, then by that very file.
+        // First as what cannot block and has no effect on a device, then again: it must be that very file. Not by /proc, which
+        // a rescue shell may not have.
         let Some(found) = self.open(path, OFlag::O_PATH)? else { return Ok(None) };
         let stat = fstat(&found).map_err(|errno| failed(&place, errno))?;
         if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
             return Err(error(&place, "not_a_file", Errno::EINVAL));
         }
-        let again = reopened(&found, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY);
-        let file = again.map_err(|errno| failed(&place, errno))?;
+        let again = self.open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)?;
+        let Some(file) = again else { return Ok(None) };
+        if !is_same(&found, &file).map_err(|errno| failed(&place, errno))? {
+            return Err(error(&place, "changed", Errno::ESTALE));
+        }
         let mut text = vec![0; limit.saturating_add(1)];
         let filled = fill(&file, &mut text).map_err(|errno| failed(&place, errno))?;
         text.truncate(filled.min(limit));
@@ -183,9 +187,10 @@ impl Tree {
     }
 }
 
-/// The same file, opened otherwise.
-fn reopened(found: &OwnedFd, flags: OFlag) -> Result<OwnedFd, Errno> {
-    open_at(AT_FDCWD, format!("/proc/self/fd/{}", found.as_raw_fd()).as_str(), flags)
+/// Whether both are the same file.
+fn is_same(one: &OwnedFd, other: &OwnedFd) -> Result<bool, Errno> {
+    let (one, other) = (fstat(one)?, fstat(other)?);
+    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ put /etc/authselect/authselect.conf "sssd\n"
 expect 0 "authselect's profile is another"
 
 fresh
-put /var/lib/fidokey/pending.toml ""
+put /var/lib/fidokey-stacks/pending.toml ""
 expect 1 "a change that is being tried" "fidokey revert"
 
 # What pam-auth-update will take out itself is left out by its prefix, and nothing else.

@@ -138,7 +138,7 @@ given_a_stack_with_the_module_when_it_is_removed_then_refused_with_the_way_out()
 # I6
 given_a_change_that_is_being_tried_when_it_is_removed_then_refused() {
     installed
-    touch "$root/var/lib/fidokey/pending.toml"
+    touch "$root/var/lib/fidokey-stacks/pending.toml"
     inside dpkg --remove libpam-fidokey
     expect_status 1
     expect_said "fidokey revert"

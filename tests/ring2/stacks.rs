@@ -100,11 +100,19 @@ fn predicted(case: &Case, chain: &Chain, answers: &Answers) -> Outcome {
     Outcome { start: 0, code: outcome.code.into(), called, arguments }
 }
 
+/// Whether each proof that is asked for says that it was wrong.
+fn is_wrong(answers: &Answers) -> bool {
+    let mut proofs = answers.iter().filter(|(name, _)| ability(name.as_bytes()) == Ability::Proof);
+    proofs.all(|(_, codes)| !codes.contains(&25) && !codes.contains(&12))
+}
+
 /// What libpam lets through, as far as it was tried.
 struct Seen<'c> {
     case: &'c Case,
     /// Where ours succeeds, and where others may.
     outcomes: BTreeMap<[bool; 2], Vec<(Answers, Outcome)>>,
+    /// Where ours exempts, and nobody has proven anything.
+    exempt: Vec<(Answers, Outcome)>,
 }
 
 impl<'c> Seen<'c> {
@@ -116,7 +124,14 @@ impl<'c> Seen<'c> {
             let outcomes = came.by_ref().take(table.len());
             (world, table.into_iter().zip(outcomes).collect())
         });
-        Self { case, outcomes: outcomes.collect() }
+        let exempt =
+            possible(case, World { ours: true, proofs: false }).into_iter().map(|mut answers| {
+                answers.insert(MODULE.to_owned(), vec![25]);
+                answers
+            });
+        let exempt: Vec<_> = exempt.collect();
+        let came = evaluate(case, &exempt);
+        Self { case, outcomes: outcomes.collect(), exempt: exempt.into_iter().zip(came).collect() }
     }
 
     fn witness(&self, ours: bool, proofs: bool, wanted: fn(&Outcome) -> bool) -> Option<&Answers> {
@@ -126,14 +141,9 @@ impl<'c> Seen<'c> {
 
     /// The same where nobody has proven anything, and what was asked for a proof says that it was wrong.
     fn asked_in_vain(&self, wanted: fn(&Outcome) -> bool) -> Option<&Answers> {
-        let wrong = |answers: &Answers| {
-            let mut proofs =
-                answers.iter().filter(|(name, _)| ability(name.as_bytes()) == Ability::Proof);
-            proofs.all(|(_, codes)| !codes.contains(&25) && !codes.contains(&12))
-        };
         let mut outcomes = self.outcomes[&[false, false]].iter();
         outcomes
-            .find(|(answers, outcome)| wrong(answers) && wanted(outcome))
+            .find(|(answers, outcome)| is_wrong(answers) && wanted(outcome))
             .map(|(answers, _)| answers)
     }
 
@@ -149,6 +159,13 @@ impl<'c> Seen<'c> {
             Mode::SecondFactor => {
                 if let Some(answers) = succeeds(false, true) {
                     problems.insert("bypassed", Some(answers));
+                }
+                let alone = |outcomes: &'_ [(Answers, Outcome)]| {
+                    let mut wins = outcomes.iter();
+                    wins.any(|(answers, outcome)| is_wrong(answers) && outcome.code == 0)
+                };
+                if alone(&self.outcomes[&[true, false]]) && !alone(&self.exempt) {
+                    problems.insert("key alone", None);
                 }
                 if let Some(answers) = self.asked_in_vain(asked) {
                     problems.insert("asked too early", Some(answers));
@@ -175,6 +192,7 @@ impl<'c> Seen<'c> {
             Problem::Locked => "locked",
             Problem::Bypassed { .. } => "bypassed",
             Problem::First | Problem::AfterWrongPassword => "asked too early",
+            Problem::KeyAlone => "key alone",
             Problem::NotEnough => "not enough",
             Problem::NoPassword => "no password",
             Problem::Intricate => "intricate",

@@ -11,8 +11,7 @@ use fidokey_core::findings::Kind;
 use fidokey_core::policy::Mode;
 use fidokey_core::stack::Place as Line;
 use fidokey_core::stack::{
-    Ability, Call, Chain, Files, Handler, MODULE, Problem, Trouble, ability, asks_a_key, is_ours,
-    judge, run,
+    Call, Chain, Files, Handler, MODULE, Problem, Trouble, asks_a_key, is_ours, judge,
 };
 use fidokey_system::stacks::{STACK_MAX, Stacks};
 use fidokey_system::tree::{Seen, SeenKind};
@@ -23,7 +22,7 @@ use super::world::World;
 /// Services that others include, and that are no fragments all the same.
 const INCLUDED: [&str; 4] = ["login", "su", "sudo", "sshd"];
 /// Services that come to the same: whoever may use the one may use the other.
-const SIBLINGS: [(&str, &str); 3] = [("sudo", "sudo-i"), ("su", "su-l"), ("login", "remote")];
+const SIBLINGS: [(&str, &str); 2] = [("sudo", "sudo-i"), ("su", "su-l")];
 /// What package managers and editors leave beside a file.
 const LEFT_BEHIND: [&str; 9] = [
     "~",
@@ -256,7 +255,7 @@ impl Examiner<'_> {
         let settings = settings.into_iter().next().flatten();
         let missing = self.missing(service, &lines);
         if let Some(settings) = &settings {
-            self.judge(service, &chain, settings.mode, missing, &reader);
+            self.judge(service, settings.mode, missing, &reader);
         }
         for handler in chain.handlers() {
             if let Some(name) = handler.module().filter(|name| asks_a_key(name)) {
@@ -364,14 +363,7 @@ impl Examiner<'_> {
         any
     }
 
-    fn judge(
-        &mut self,
-        service: &str,
-        chain: &Chain,
-        mode: Mode,
-        missing: bool,
-        files: &dyn Files,
-    ) {
+    fn judge(&mut self, service: &str, mode: Mode, missing: bool, files: &dyn Files) {
         let Ok(judgement) = judge(service.as_bytes(), mode, files) else { return };
         let Some(ours) = judgement.ours.first() else { return };
         let ours = self.place(ours);
@@ -381,18 +373,13 @@ impl Examiner<'_> {
             // What comes of something worse that is said already.
             let follows = match problem {
                 Problem::Locked => missing,
-                Problem::First => bypassed,
-                Problem::AfterWrongPassword => bypassed,
+                Problem::First | Problem::AfterWrongPassword => bypassed,
+                Problem::KeyAlone => bypassed || missing,
                 _ => false,
             };
             if !follows {
                 self.problem(service, mode, &ours, problem);
             }
-        }
-        if mode == Mode::SecondFactor && !bypassed && !missing && key_alone_lets_in(chain) {
-            let wrong = "the key lets in without the password, though the line says second-factor.";
-            let remedy = "Write `required` in place of the line's control word, or see mode alternative in pam_fidokey(8).";
-            self.found(service, Kind::KeyAlone, ours, wrong, remedy);
         }
     }
 
@@ -426,13 +413,19 @@ impl Examiner<'_> {
                 Kind::KeyFirst,
                 ours.clone(),
                 "the key is asked for before the password, which tells whoever tries that there is one.".to_owned(),
-                "Move the line right after the password, where that ends the login when it is wrong.".to_owned(),
+                "Nothing, where the stack ends at the right password: `fidokey enable` finds the better place where there is one.".to_owned(),
             ),
             Problem::AfterWrongPassword => (
                 Kind::KeyAfterWrongPassword,
                 ours.clone(),
                 "after a wrong password the key is asked for all the same.".to_owned(),
                 "Write `requisite` in place of the password line's `required`.".to_owned(),
+            ),
+            Problem::KeyAlone => (
+                Kind::KeyAlone,
+                ours.clone(),
+                "the key lets in without the password, though the line says second-factor.".to_owned(),
+                format!("Let {anew} write the line, or see mode alternative in pam_fidokey(8)."),
             ),
             Problem::NotEnough => (
                 Kind::KeyNotEnough,
@@ -493,34 +486,6 @@ impl Examiner<'_> {
             }
         }
     }
-}
-
-/// Whether a login comes to success where nothing was proven but the key. Modules that are not known for proving
-/// nothing are taken to fail then: what is said holds.
-fn key_alone_lets_in(chain: &Chain) -> bool {
-    const HARMLESS: [&[u8]; 12] = [
-        b"pam_cap.so",
-        b"pam_env.so",
-        b"pam_faildelay.so",
-        b"pam_faillock.so",
-        b"pam_group.so",
-        b"pam_keyinit.so",
-        b"pam_loginuid.so",
-        b"pam_mail.so",
-        b"pam_nologin.so",
-        b"pam_securetty.so",
-        b"pam_selinux.so",
-        b"pam_shells.so",
-    ];
-    const SUCCESS: u8 = 0;
-    const AUTH_ERR: u8 = 7;
-    let outcome =
-        run(chain, |_, handler| match handler.module().map(|name| (name, ability(name))) {
-            Some((_, Ability::Ours | Ability::Permits)) => SUCCESS,
-            Some((name, Ability::Any)) if HARMLESS.contains(&name) => SUCCESS,
-            _ => AUTH_ERR,
-        });
-    outcome.code == SUCCESS
 }
 
 /// `sudo`, `sudo and su`, `sudo, su, login, sshd and 3 more`.

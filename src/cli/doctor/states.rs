@@ -157,7 +157,7 @@ mod tests {
             ("1000.toml", "", "state-wrong /var/lib/fidokey/1000.toml"),
             ("1001.toml", STATE, "state-orphaned /var/lib/fidokey/1001.toml"),
             (".1000.new", "schema", "leftover /var/lib/fidokey/.1000.new"),
-            ("pending.toml", "schema = 1\n", "pending-change /var/lib/fidokey/pending.toml"),
+            ("pending.toml", "schema = 1\n", "pending-change /var/lib/fidokey-stacks/pending.toml"),
         ] {
             let path = format!("var/lib/fidokey/{name}");
             tree.write(&path, text);

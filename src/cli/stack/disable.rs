@@ -5,10 +5,10 @@ use fidokey_system::files::Places;
 use fidokey_system::stacks::Stacks;
 
 use super::enable::pending;
-use super::{After, Edit, kept, logged, meant, only_root, refused, service, write};
+use super::{After, Edit, kept, logged, meant, only_root, refused, service, timer, write};
 use crate::arguments::Disable;
 use crate::outcome::{Exit, Outcome};
-use crate::terminal::{print, say};
+use crate::terminal::{print, printable, say};
 
 /// Disables the module for each of the services, or for none.
 pub(crate) fn run(asked: &Disable) -> Outcome {
@@ -37,7 +37,7 @@ pub(crate) fn run(asked: &Disable) -> Outcome {
         for Edit { service, line, before, .. } in &edits {
             let text = String::from_utf8_lossy(&before.text);
             let gone = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-            print(&format!("/etc/pam.d/{service}:{line}: - {gone}"))?;
+            print(&printable(&format!("/etc/pam.d/{service}:{line}: - {gone}")))?;
         }
         say("Nothing was changed (--dry-run).");
         return Ok(Exit::Done);
@@ -82,7 +82,10 @@ fn committed(
     if let Ok(Some(mut waiting)) = waiting {
         waiting.edits.retain(|edit| edits.iter().all(|done| done.service != edit.service));
         match waiting.edits.is_empty() {
-            true => kept.remove_journal()?,
+            true => {
+                kept.remove_journal()?;
+                timer::stop();
+            }
             false => kept.write_journal(&waiting.to_toml())?,
         }
     }

@@ -6,7 +6,7 @@ use fidokey_core::config::{ConfigError, ConfigFile, Settings};
 use fidokey_core::pending::{self, Pending};
 use fidokey_core::policy::Mode;
 use fidokey_core::ports::Account;
-use fidokey_core::stack::{self, Chain, Edited, Judgement, Problem};
+use fidokey_core::stack::{self, Call, Chain, Edited, Judgement, Problem};
 use fidokey_core::state::State;
 use fidokey_system::clock;
 use fidokey_system::files::Places;
@@ -14,13 +14,13 @@ use fidokey_system::pending::Kept;
 use fidokey_system::stacks::Stacks;
 
 use super::{
-    After, BESIDE, Edit, kept, lockout, logged, meant, only_root, proof, refused, service, timer,
-    write,
+    After, BESIDE, Edit, is_service, kept, lockout, logged, meant, only_root, proof, refused,
+    service, timer, write,
 };
 use crate::arguments::Enable;
 use crate::enroll::policy;
 use crate::outcome::{Exit, Failure, Outcome};
-use crate::terminal::{print, say};
+use crate::terminal::{print, printable, say};
 
 /// Enables the module for each of the services, or for none.
 pub(crate) fn run(asked: &Enable) -> Outcome {
@@ -99,12 +99,14 @@ fn one(
     name: &str,
 ) -> Result<Option<Wanted>, Failure> {
     let before = service(stacks.stacks, name)?;
+    is_service(stacks.stacks, name)?;
     let (arguments, settings) = arguments(policy, mode, name)?;
     match stack::enable(name.as_bytes(), mode, &arguments, stacks) {
         Err(refusal) => Err(refused(name, &refusal)),
         Ok(Edited::Unchanged(Judgement { ours, .. })) => {
             let place = ours.first().map_or_else(String::new, |place| format!(" ({place})"));
-            say(&format!("{name} is enabled already{place}."));
+            settled(stacks, policy, name)?;
+            say(&printable(&format!("{name} is enabled already{place}.")));
             Ok(None)
         }
         Ok(Edited::Changed { text, line, judgement }) => {
@@ -117,6 +119,29 @@ fn one(
             Ok(Some(Wanted { edit, arguments, settings }))
         }
     }
+}
+
+/// A line that is there already must be one that the policy takes: otherwise every login by it is denied.
+fn settled(stacks: &After<'_>, policy: &ConfigFile, service: &str) -> Result<(), Failure> {
+    let chain = Chain::read(service.as_bytes(), stacks);
+    let chain = chain.map_err(|trouble| refused(service, &trouble.into()))?;
+    for handler in chain.handlers() {
+        let Call::Module { name, arguments } = &handler.call else { continue };
+        let arguments: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
+        if !stack::is_ours(name) {
+            continue;
+        }
+        if let Err(error) = policy.clone().settings(service, &arguments) {
+            return Err(Failure::new(
+                Exit::Unreadable,
+                format!("{} denies every login: {error}.", handler.place),
+                format!(
+                    "Let it be written anew: `fidokey disable {service} && fidokey enable {service}`."
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// What the line must say beyond its mode, so that the policy takes it, and what is in force then.
@@ -156,7 +181,7 @@ fn shown(wanted: &[Wanted]) -> Outcome {
     for Wanted { edit, .. } in wanted {
         let text = String::from_utf8_lossy(&edit.after);
         let line = text.lines().nth(edit.line.saturating_sub(1)).unwrap_or_default();
-        print(&format!("/etc/pam.d/{}:{}: + {line}", edit.service, edit.line))?;
+        print(&printable(&format!("/etc/pam.d/{}:{}: + {line}", edit.service, edit.line)))?;
     }
     say("Nothing was changed (--dry-run).");
     Ok(Exit::Done)

@@ -2,7 +2,7 @@
 
 use fidokey_core::config::{ConfigFile, Settings};
 use fidokey_core::credential::{AccountName, Uid};
-use fidokey_core::policy::Unenrolled;
+use fidokey_core::policy::{Remote, Unenrolled};
 use fidokey_core::ports::Account;
 use fidokey_system::accounts;
 use fidokey_system::files::Places;
@@ -69,6 +69,33 @@ pub(super) fn check(
         }
         _ => {}
     }
+    if REMOTE.contains(&service) && settings.rules.remote == Remote::Deny {
+        return Err(Failure::new(
+            Exit::No,
+            format!(
+                "{service} was not changed: logins from elsewhere are denied there to everybody with a key."
+            ),
+            format!(
+                "Write remote = \"verify\" or \"skip\" into [service.{service}] of {}, or say --force.",
+                places.config.display()
+            ),
+        ));
+    }
+    // Who has logged in here must not be shut out by another one's key.
+    if settings.rules.unenrolled == Unenrolled::Deny
+        && let Some(uid) = accounts::login_uid().filter(|uid| *uid != acting.uid)
+        && let Some(account) = accounts::account_of(uid)?
+        && keys(&account, places)? == 0
+    {
+        return Err(Failure::new(
+            Exit::No,
+            format!(
+                "{service} was not changed: accounts without a key are denied there, and {} has none.",
+                account.name
+            ),
+            format!("Register one: `fidokey enroll --user {}`.", account.name),
+        ));
+    }
     if settings.rules.unenrolled == Unenrolled::Deny
         && let Some(root) = accounts::account_of(ROOT)?
         && keys(&root, places)? == 0
@@ -87,6 +114,9 @@ pub(super) fn check(
 }
 
 const ROOT: Uid = 0;
+/// Services of programs that let in from elsewhere.
+const REMOTE: [&str; 7] =
+    ["cockpit", "dropbear", "remote", "rlogin", "sshd", "vsftpd", "xrdp-sesman"];
 
 fn keys(account: &Account, places: &Places) -> Result<usize, Failure> {
     let record = record::of(account, places.read_record(account.uid))?;

@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 use fidokey_core::ports::Account;
 use fidokey_system::accounts::with_real_uid;
 use fidokey_system::pam::application::{Person, authenticate};
+use fidokey_system::signals::Signals;
 use fidokey_system::stacks::trial_directory;
 use fidokey_system::terminal::{own_tty, secret};
 
 use crate::outcome::{Exit, Failure};
 use crate::terminal::{printable, say, say_prompt};
+
+/// Who calls where root is to log in: root itself is asked by nobody.
+const NOBODY: u32 = 65534;
 
 /// Has `account` log in by `service` where its stacks are these; of two texts of one name the later one counts.
 ///
@@ -20,12 +24,15 @@ pub(super) fn prove(
     service: &str,
     account: &Account,
 ) -> Result<(), Failure> {
+    // Ctrl-C ends the command once the directory is gone; until then nothing is changed.
+    let _signals = Signals::begin();
     let directory = Scratch::make(texts)?;
     say(&format!("Log in by the new stack of {service}, as {}:", account.name));
     let tty = own_tty();
     let mut terminal = Terminal;
     // As a setuid program that the account has started: what asks nobody but root (pam_rootok) must ask now.
-    let code = with_real_uid(account.uid, || {
+    let caller = if account.uid == 0 { NOBODY } else { account.uid };
+    let code = with_real_uid(caller, || {
         authenticate(
             service,
             account.name.as_str(),

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use fidokey_core::pending::{Edit, hash};
+use fidokey_core::stack::{self, Edited};
 use fidokey_system::clock;
 use fidokey_system::files::Places;
 use fidokey_system::pending::Kept;
 use fidokey_system::stacks::Stacks;
 
 use super::enable::{logins, now, pending};
-use super::{logged, only_root, timer};
+use super::{kept, logged, only_root, timer};
 use crate::arguments::Revert;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::terminal::say;
@@ -20,8 +21,14 @@ pub(crate) fn run(asked: &Revert) -> Outcome {
     only_root("revert")?;
     let places = Places::system();
     let stacks = Stacks::new(places.clone());
-    // Somebody edits just now: the timer comes again.
-    let Some(kept) = places.kept(Duration::ZERO)? else { return Ok(Exit::Done) };
+    // Somebody edits just now: the timer comes again, and the start of the machine does not.
+    let kept = match asked.boot {
+        true => kept(&places)?,
+        false => match places.kept(Duration::ZERO)? {
+            Some(kept) => kept,
+            None => return Ok(Exit::Done),
+        },
+    };
     let Some(mut waiting) = pending(&kept)? else {
         timer::stop();
         return Ok(Exit::Done);
@@ -32,7 +39,11 @@ pub(crate) fn run(asked: &Revert) -> Outcome {
     let mut exit = Exit::Done;
     for edit in std::mem::take(&mut waiting.edits) {
         match step(&places, &stacks, &kept, &edit, over) {
-            Ok(Step::Waits) => left.push(edit),
+            Ok(Step::Waits) => {
+                let time = waiting.deadline.saturating_sub(now()?);
+                say(&format!("{}: waits for a login by it, {time} s more.", edit.service));
+                left.push(edit);
+            }
             Ok(Step::Done(change)) => {
                 logged(change, &edit.service, "fidokey-revert");
                 say(&format!("{}: {change}.", edit.service));
@@ -84,9 +95,18 @@ fn step(
         return Ok(Step::Waits);
     }
     let now = stacks.service(&edit.service)?.map(|service| hash(&service.text));
+    if now == Some(edit.before) || now.is_none() {
+        return Ok(Step::Done("reverted"));
+    }
     if now != Some(edit.written) {
-        let change = if now == Some(edit.before) { "reverted" } else { "changed_since" };
-        return Ok(Step::Done(change));
+        // Somebody else has edited it too: that stays, and our line, which nobody has confirmed, does not.
+        return match stack::disable(edit.service.as_bytes(), false, stacks) {
+            Ok(Edited::Changed { text, .. }) => {
+                stacks.replace(&edit.service, &text)?;
+                Ok(Step::Done("line_taken_out"))
+            }
+            _ => Ok(Step::Done("changed_since")),
+        };
     }
     if edit.made {
         stacks.remove(&edit.service)?;

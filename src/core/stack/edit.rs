@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::chain::Chain;
-use super::judge::{Judgement, Problem, judge_chain, same_without_us};
+use super::judge::{Judgement, Problem, is_open, judge_chain, same_without_us};
 use super::text::{Line, Words, lines};
 use super::{Files, MODULE, Place, Trouble, is_ours};
 use crate::policy::Mode;
@@ -38,6 +38,8 @@ pub enum Refusal {
     Elsewhere(Place),
     /// Without the line the others would do something else, as with one that jumps over it.
     Entangled(Place),
+    /// Without the line anybody would get in, with nothing proven.
+    Opens(Place),
 }
 
 impl fmt::Display for Refusal {
@@ -61,6 +63,9 @@ impl fmt::Display for Refusal {
             Self::Elsewhere(place) => {
                 write!(f, "the line is {place}, which other services may use too")
             }
+            Self::Opens(place) => {
+                write!(f, "{place}: without it anybody gets in, with nothing proven")
+            }
             Self::Entangled(place) => {
                 write!(f, "{place}: without it the other lines would do something else")
             }
@@ -74,14 +79,11 @@ impl From<Trouble> for Refusal {
     }
 }
 
-/// The line for `mode`, without its end, with what else the module is to be told.
+/// The line for `mode`, without its end, with what else the module is to be told; `first` says that nothing is proven before
+/// it.
 #[must_use]
-pub fn our_line(mode: Mode, arguments: &[String]) -> String {
-    let control = match mode {
-        Mode::Alternative => "sufficient",
-        // Neither another success nor an exemption, which the rest of the stack decides, lets anything else by.
-        Mode::SecondFactor => "[success=ok ignore=ignore default=die]",
-    };
+pub fn our_line(mode: Mode, first: bool, arguments: &[String]) -> String {
+    let control = controls(mode, first).0;
     let mut line = format!("auth {control} {MODULE} mode={}", mode.word());
     for argument in arguments {
         line.push(' ');
@@ -90,18 +92,31 @@ pub fn our_line(mode: Mode, arguments: &[String]) -> String {
     line
 }
 
+/// The control word of a line, and the one by which nobody gets on but who has just touched a key.
+const fn controls(mode: Mode, first: bool) -> (&'static str, &'static str) {
+    match (mode, first) {
+        (Mode::Alternative, _) => ("sufficient", "[success=done default=die]"),
+        // Neither another success nor an exemption, which the rest of the stack decides, lets anything else by.
+        (Mode::SecondFactor, false) => {
+            ("[success=ok ignore=ignore default=die]", "[success=ok default=die]")
+        }
+        // Before the password the key must not count for it: where the password's failure is ignored, it would.
+        (Mode::SecondFactor, true) => {
+            ("[success=ignore ignore=ignore default=die]", "[success=ignore default=die]")
+        }
+    }
+}
+
 /// `text` with the line of [`our_line`] made stricter: it lets by nobody but who has just touched a key, not even whom the
 /// policy exempts. A login by it shows that the key works there.
 #[must_use]
 pub fn stricter(text: &[u8], mode: Mode, arguments: &[String]) -> Option<Vec<u8>> {
-    let line = our_line(mode, arguments);
-    let (control, strict) = match mode {
-        Mode::Alternative => ("sufficient", "[success=done default=die]"),
-        Mode::SecondFactor => {
-            ("[success=ok ignore=ignore default=die]", "[success=ok default=die]")
-        }
+    let found = |first: bool| {
+        let line = our_line(mode, first, arguments);
+        let at = text.windows(line.len()).position(|window| window == line.as_bytes())?;
+        Some((at, line, controls(mode, first)))
     };
-    let at = text.windows(line.len()).position(|window| window == line.as_bytes())?;
+    let (at, line, (control, strict)) = found(false).or_else(|| found(true))?;
     let after = at.saturating_add(line.len());
     let mut new = text.get(..at)?.to_vec();
     new.extend_from_slice(line.replacen(control, strict, 1).as_bytes());
@@ -134,12 +149,16 @@ pub fn enable(
         let ours = vec![Place { file: service.to_vec(), line: line.number }];
         return Err(Refusal::Present(Judgement { ours, problems: Vec::new() }));
     }
-    let candidates = candidates(&text).into_iter().filter_map(|at| {
-        let text = inserted(&text, at, &our_line(mode, arguments));
+    let candidate = |at, line_is_first| {
+        let text = inserted(&text, at, &our_line(mode, line_is_first, arguments));
         let after = Chain::read(service, &With { service, text: &text, files }).ok()?;
         let judgement = judge_chain(&after, mode, files);
         let harmless = same_without_us(&after, &before);
         Some(Candidate { at, text, judgement, harmless, first: !after.proof_before_us() })
+    };
+    let candidates = candidates(&text).into_iter().filter_map(|at| match candidate(at, false)? {
+        first if first.first => candidate(at, true),
+        after => Some(after),
     });
     let mut candidates: Vec<Candidate> = candidates.collect();
     match choice(&candidates, mode) {
@@ -173,6 +192,9 @@ pub fn disable(service: &[u8], force: bool, files: &dyn Files) -> Result<Edited,
     let place = Place { file: service.to_vec(), line: first.number };
     let after = Chain::read(service, &With { service, text: &new, files });
     let judgement = match (Chain::read(service, files), after) {
+        (Ok(before), Ok(after)) if !force && is_open(&after, files) && !is_open(&before, files) => {
+            return Err(Refusal::Opens(place));
+        }
         (Ok(before), Ok(after)) if force || same_without_us(&before, &after) => {
             judge_chain(&after, Mode::SecondFactor, files)
         }

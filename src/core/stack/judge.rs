@@ -44,6 +44,8 @@ pub enum Problem {
     First,
     /// The key is asked for after a wrong password as well.
     AfterWrongPassword,
+    /// Mode second-factor: the key lets in without any other proof.
+    KeyAlone,
     /// Mode alternative: the key alone does not let in.
     NotEnough,
     /// Mode alternative: without the key, the password does not let in.
@@ -66,6 +68,7 @@ impl fmt::Display for Problem {
             Self::AfterWrongPassword => {
                 f.write_str("the key is asked for after a wrong password as well")
             }
+            Self::KeyAlone => f.write_str("the key alone lets in, without the password"),
             Self::NotEnough => f.write_str("the key alone does not let in"),
             Self::NoPassword => f.write_str("without the key the password does not let in either"),
             Self::Intricate => f.write_str("the stack is too intricate to be judged"),
@@ -79,7 +82,8 @@ impl Judgement {
     #[must_use]
     pub fn effective(&self) -> bool {
         let weak = |problem: &Problem| {
-            matches!(problem, Problem::Bypassed { .. } | Problem::NotEnough | Problem::Intricate)
+            use Problem::{Bypassed, Intricate, KeyAlone, NotEnough};
+            matches!(problem, Bypassed { .. } | KeyAlone | NotEnough | Intricate)
         };
         !self.ours.is_empty() && !self.problems.iter().any(weak)
     }
@@ -105,15 +109,19 @@ pub(super) fn judge_chain(chain: &Chain, mode: Mode, files: &dyn Files) -> Judge
     let ours = chain.handlers().iter().filter(|handler| is_ours(handler));
     let mut judgement =
         Judgement { ours: ours.map(|ours| ours.place.clone()).collect(), problems: Vec::new() };
-    // Asked once for each call, and not at each of the thousand ways to it.
-    let there = |handler: &Handler| handler.module().is_none_or(|name| files.has_module(name));
-    let there = chain.handlers().iter().map(there).collect();
-    let search = Search { chain, there };
+    let search = Search::new(chain, files);
     match search.problems(mode) {
         Ok(problems) => judgement.problems = problems,
         Err(Intricate) => judgement.problems.push(Problem::Intricate),
     }
     judgement
+}
+
+/// Whether a login can succeed where nothing is proven.
+pub(super) fn is_open(chain: &Chain, files: &dyn Files) -> bool {
+    let search = Search::new(chain, files);
+    let nothing = World { ours: Ours::Denies, proofs: Proofs::Fail };
+    !matches!(search.way(nothing, |end| end == Err(SUCCESS)), Ok(None))
 }
 
 struct Intricate;
@@ -128,6 +136,8 @@ struct World {
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Ours {
     Denies,
+    /// The policy asks for no key.
+    Exempts,
     Succeeds,
 }
 
@@ -150,7 +160,13 @@ struct Search<'s> {
 /// A way through the chain: the states in their order, each with the call that it came from and the answer.
 type Way = Vec<(usize, u8)>;
 
-impl Search<'_> {
+impl<'s> Search<'s> {
+    fn new(chain: &'s Chain, files: &dyn Files) -> Self {
+        // Asked once for each call, and not at each of the thousand ways to it.
+        let there = |handler: &Handler| handler.module().is_none_or(|name| files.has_module(name));
+        Self { chain, there: chain.handlers().iter().map(there).collect() }
+    }
+
     fn problems(&self, mode: Mode) -> Result<Vec<Problem>, Intricate> {
         let mut problems = Vec::new();
         let world = |ours, proofs| World { ours, proofs };
@@ -163,6 +179,12 @@ impl Search<'_> {
             Mode::SecondFactor => {
                 if let Some(way) = succeeds(world(Ours::Denies, Proofs::Any))? {
                     problems.push(Problem::Bypassed { by: self.culprit(&way) });
+                }
+                // Where nothing has to be proven at all, it is not the key that lets in.
+                if succeeds(world(Ours::Succeeds, Proofs::Wrong))?.is_some()
+                    && succeeds(world(Ours::Exempts, Proofs::Wrong))?.is_none()
+                {
+                    problems.push(Problem::KeyAlone);
                 }
                 if called(world(Ours::Denies, Proofs::Wrong))?.is_some() {
                     problems.push(match self.chain.proof_before_us() {
@@ -226,6 +248,7 @@ impl Search<'_> {
         match (ability(name), world) {
             _ if self.there.get(at) != Some(&true) => vec![MODULE_UNKNOWN],
             (Ability::Ours, World { ours: Ours::Denies, .. }) => distinct(handler, DENIALS),
+            (Ability::Ours, World { ours: Ours::Exempts, .. }) => vec![IGNORE],
             (Ability::Ours, _) => vec![SUCCESS],
             (Ability::Denies, _) => vec![AUTH_ERR, MODULE_UNKNOWN],
             (Ability::Permits, _) => vec![SUCCESS, MODULE_UNKNOWN],

@@ -39,6 +39,8 @@ auth sufficient pam_unix.so nullok
 auth required pam_deny.so
 account required pam_unix.so
 ";
+const FIRST: &str =
+    "auth [success=ignore ignore=ignore default=die] pam_fidokey.so mode=second-factor";
 const LINE: &str = "auth [success=ok ignore=ignore default=die] pam_fidokey.so mode=second-factor";
 
 fn debian(sudo: &str) -> Machine {
@@ -75,7 +77,7 @@ fn given_fedora_then_the_line_stands_before_a_password_that_would_end_the_login(
     ] {
         let machine = Machine::new(&[("system-auth", FEDORA), ("sudo", old)]);
         let new = text(enable(b"sudo", Mode::SecondFactor, &[], &machine));
-        let at = new.find(LINE).unwrap();
+        let at = new.find(FIRST).unwrap();
         assert!(at < new.find("system-auth").unwrap(), "{new}");
         assert!(new.find("pam_nologin").is_none_or(|nologin| nologin < at), "{new}");
         let machine = machine.with("sudo", new.as_bytes());
@@ -178,7 +180,7 @@ fn given_a_password_that_does_not_end_the_login_then_it_is_said() {
     assert_eq!(problems(&sudo, Mode::SecondFactor), []);
     let machine = Machine::new(&[("sudo", "auth required pam_unix.so\n")]);
     // Before it the key is worth as much, and a wrong password costs no touch that was not given before.
-    assert!(text(enable(b"sudo", Mode::SecondFactor, &[], &machine)).starts_with(LINE));
+    assert!(text(enable(b"sudo", Mode::SecondFactor, &[], &machine)).starts_with(FIRST));
 }
 
 #[test]
@@ -297,4 +299,41 @@ fn given_a_module_of_ours_that_is_not_there_then_nobody_gets_in() {
     }
     let judgement = judge(b"sudo", Mode::SecondFactor, &Gone(debian(sudo))).unwrap();
     assert_eq!(judgement.problems, [Problem::Locked]);
+}
+
+#[test]
+fn given_a_password_whose_failure_counts_for_nothing_then_the_key_does_not_stand_for_it() {
+    for sudo in ["auth sufficient pam_unix.so\n", "auth [success=ok default=ignore] pam_unix.so\n"]
+    {
+        let machine = Machine::new(&[("sudo", sudo)]);
+        let new = text(enable(b"sudo", Mode::SecondFactor, &[], &machine));
+        let strict = stricter(new.as_bytes(), Mode::SecondFactor, &[]).unwrap();
+        for (text, exempt) in [(new.as_bytes(), 0), (&strict, 25)] {
+            let chain = Chain::read(b"sudo", &Machine::new(&[]).with("sudo", text)).unwrap();
+            let code = |ours, password| {
+                run(
+                    &chain,
+                    |_, handler| {
+                        if handler.module().is_some_and(is_ours) { ours } else { password }
+                    },
+                )
+                .code
+            };
+            assert_ne!(code(0, 7), 0);
+            assert_eq!(code(0, 0), 0);
+            assert_eq!(code(25, 0), if exempt == 0 { 0 } else { 6 });
+            assert_eq!(code(7, 0), 7);
+        }
+        let by_hand = format!("{LINE}\n{sudo}");
+        assert!(problems(&by_hand, Mode::SecondFactor).contains(&Problem::KeyAlone));
+    }
+    let sufficient = "auth sufficient pam_fidokey.so\nauth requisite pam_deny.so\n";
+    assert!(problems(sufficient, Mode::SecondFactor).contains(&Problem::KeyAlone));
+}
+
+#[test]
+fn given_a_line_without_which_anybody_gets_in_then_it_is_not_taken_out() {
+    let sudo = format!("{LINE}\nauth required pam_permit.so\n");
+    assert!(matches!(disable(b"sudo", false, &debian(&sudo)), Err(Refusal::Opens(_))));
+    assert!(matches!(disable(b"sudo", true, &debian(&sudo)), Ok(Edited::Changed { .. })));
 }

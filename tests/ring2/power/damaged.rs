@@ -37,7 +37,7 @@ fn given_a_journal_that_is_damaged_or_points_elsewhere_then_nothing_is_touched_a
         disk.put(in_kept(JOURNAL), Content::new(text, mode));
         for verb in [&BOOT[..], &REVERT] {
             disk.write(&machine.root);
-            assert_said(&machine.run(verb), 5, &["/var/lib/fidokey/pending.toml"]);
+            assert_said(&machine.run(verb), 5, &["/var/lib/fidokey-stacks/pending.toml"]);
             assert_eq!(machine.disk(), disk);
         }
         // Another edit would overwrite what it may wait for.
@@ -45,7 +45,7 @@ fn given_a_journal_that_is_damaged_or_points_elsewhere_then_nothing_is_touched_a
         assert_eq!(disabled.stacks(), debian().stacks());
         assert_eq!(disabled.kept(JOURNAL), disk.kept(JOURNAL));
         assert_eq!(disabled.kept("stacks/sudo"), disk.kept("stacks/sudo"));
-        assert_said(&machine.run(&enable()), 5, &["/var/lib/fidokey/pending.toml"]);
+        assert_said(&machine.run(&enable()), 5, &["/var/lib/fidokey-stacks/pending.toml"]);
         assert_eq!(machine.disk(), disabled);
     }
     for name in ["etc/outside", "var/outside"] {

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 /// The administrator's stacks.
 pub(crate) const STACKS: &str = "etc/pam.d";
 /// What is kept of edits, and the states.
-pub(crate) const KEPT: &str = "var/lib/fidokey";
+pub(crate) const KEPT: &str = "var/lib/fidokey-stacks";
+/// The states of accounts.
+pub(crate) const STATES: &str = "var/lib/fidokey";
 /// The directories that are looked at, with everything beneath.
-pub(crate) const WATCHED: [&str; 2] = [STACKS, KEPT];
+pub(crate) const WATCHED: [&str; 3] = [STACKS, KEPT, STATES];
 
 /// A file.
 #[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]

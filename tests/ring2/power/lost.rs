@@ -51,9 +51,9 @@ fn given_a_step_that_is_left_out_then_what_it_is_for_is_lost_on_some_disk() {
     assert_eq!(texts(&disk, &in_place, old), lost.into());
 
     // What was not synchronised can be lost after another directory's steps were kept.
-    let journal = "var/lib/fidokey/pending.toml";
+    let journal = "var/lib/fidokey-stacks/pending.toml";
     disk.put(journal, Content::new("journal", 0o600));
-    let removed = [Op::Unlink { path: journal.into() }, sync("var/lib/fidokey")];
+    let removed = [Op::Unlink { path: journal.into() }, sync("var/lib/fidokey-stacks")];
     let both = |ops: &[Op]| {
         let disks = cuts(&disk, &[ops, &removed].concat());
         disks

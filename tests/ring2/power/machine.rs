@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::power::calls::op;
-use crate::power::disk::{Content, Disk, KEPT, STACKS};
+use crate::power::disk::{Content, Disk, KEPT, STACKS, STATES};
 use crate::power::model::{Op, after};
 use crate::power::steps::step;
 use crate::stepping::Next;
@@ -77,6 +77,7 @@ impl Machine {
         for place in [
             STACKS,
             KEPT,
+            STATES,
             MODULES_PLACE,
             "bin",
             "dev",
@@ -94,7 +95,7 @@ impl Machine {
                 path.push(name);
             }
             fs::create_dir_all(&path).unwrap();
-            mode(&path, if place == KEPT { 0o700 } else { 0o755 });
+            mode(&path, if [KEPT, STATES].contains(&place) { 0o700 } else { 0o755 });
         }
         let machine = Self { root, boots: Cell::new(0) };
         for module in MODULES {

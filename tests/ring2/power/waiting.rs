@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use crate::power::disk::{Content, Disk, KEPT, STACKS};
+use crate::power::disk::{Content, Disk, KEPT, STACKS, STATES};
 use crate::power::machine::{Machine, POLKIT, SERVICES, debian};
 use crate::power::model::{Op, cuts};
 use crate::power::{BOOT, after, assert_old, assert_undone, enable, trial};
@@ -24,6 +24,10 @@ fn state(user: &str, counter: u32, service: &str) -> Content {
     Content::new(&text, 0o600)
 }
 
+pub(crate) fn in_states(name: &str) -> PathBuf {
+    Path::new(STATES).join(name)
+}
+
 pub(crate) fn in_kept(name: &str) -> PathBuf {
     Path::new(KEPT).join(name)
 }
@@ -32,7 +36,7 @@ pub(crate) fn in_kept(name: &str) -> PathBuf {
 pub(crate) fn tried() -> (Machine, Disk) {
     let machine = Machine::new();
     let mut disk = debian();
-    disk.put(in_kept("1000.toml"), state("alice", 7, "sudo"));
+    disk.put(in_states("1000.toml"), state("alice", 7, "sudo"));
     let disk = after(&machine, &disk, &trial());
     (machine, disk)
 }
@@ -86,7 +90,7 @@ fn given_a_login_by_one_service_that_waits_then_that_one_stays_and_the_others_go
         ("1000.toml", Content { mode: 0o644, ..state("alice", 8, "sudo") }, None),
     ] {
         let mut disk = tried.clone();
-        disk.put(in_kept(name), state.clone());
+        disk.put(in_states(name), state.clone());
         let end = with_stacks(&debian(), stays.as_slice(), &tried);
         disk.write(&machine.root);
         machine.in_boot(1);
@@ -108,7 +112,7 @@ fn given_a_login_by_one_service_that_waits_then_that_one_stays_and_the_others_go
 fn given_a_login_by_all_that_waits_then_all_of_it_stays() {
     let (machine, mut disk) = tried();
     for (uid, service) in [(1000, "sudo"), (1001, "login"), (1002, "polkit-1")] {
-        disk.put(in_kept(&format!("{uid}.toml")), state("somebody", 9, service));
+        disk.put(in_states(&format!("{uid}.toml")), state("somebody", 9, service));
     }
     disk.write(&machine.root);
     let asked = machine.asked(|| machine.done(&REVERT));

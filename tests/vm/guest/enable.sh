@@ -2,7 +2,7 @@
 # `fidokey enable` and `disable` with the stacks that Debian has: BAR I2, I5. What becomes of --try is in `try`.
 
 stack=/etc/pam.d/sudo
-journal=/var/lib/fidokey/pending.toml
+journal=/var/lib/fidokey-stacks/pending.toml
 cp -a /etc/pam.d /run/pam.d-before
 
 unchanged() {

@@ -4,7 +4,7 @@
 
 stack=/etc/pam.d/sudo
 before=/var/lib/rig-pam.d
-journal=/var/lib/fidokey/pending.toml
+journal=/var/lib/fidokey-stacks/pending.toml
 if [ ! -e "$before" ]; then
     dpkg -i "$(ls /payload/packages/*.deb | sort -V | head -n 1)" >/run/installed 2>&1 || cat /run/installed
     cp -a /etc/pam.d "$before"
