@@ -95,7 +95,7 @@ fn step(
         return Ok(Step::Waits);
     }
     let now = stacks.service(&edit.service)?.map(|service| hash(&service.text));
-    if now == Some(edit.before) || now.is_none() {
+    if now == Some(edit.before) {
         return Ok(Step::Done("reverted"));
     }
     if now != Some(edit.written) {

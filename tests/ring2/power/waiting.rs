@@ -192,6 +192,22 @@ fn given_a_stack_that_was_changed_or_removed_meanwhile_then_it_is_left_alone_and
     }
 }
 
+/// BAR I4: somebody who has added something to the tried stack keeps that, and not the line that nobody has confirmed.
+#[test]
+fn given_something_beside_our_line_meanwhile_then_the_line_alone_is_taken_out() {
+    let (machine, tried) = tried();
+    let path = Path::new(STACKS).join("sudo");
+    let text = |disk: &Disk| String::from_utf8(disk.stack("sudo").unwrap().text.clone()).unwrap();
+    let mut disk = tried.clone();
+    disk.put(path, Content::new(&format!("{}# by hand\n", text(&tried)), 0o644));
+    disk.write(&machine.root);
+    let output = machine.run(&BOOT);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("sudo: line_taken_out."), "{told}");
+    assert_eq!(text(&machine.disk()), format!("{}# by hand\n", text(&debian())));
+}
+
 /// BAR I4: where nobody would undo it, it is not done.
 #[test]
 fn given_a_machine_where_nobody_would_undo_it_then_nothing_is_tried() {
