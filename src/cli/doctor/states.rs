@@ -8,14 +8,12 @@ use fidokey_core::ports::FileError;
 use fidokey_core::state::State;
 
 use fidokey_system::files::{account_file, account_in};
+use fidokey_system::pending::JOURNAL;
 
 use super::files;
 use super::records::{is_leftover, left_over};
 use super::report::{Place, Report, word};
 use super::world::World;
-
-/// A change of a stack that waits to be confirmed.
-const PENDING: &str = "pending.toml";
 
 /// Looks at every state.
 pub(crate) fn examine(world: &World, report: &mut Report) {
@@ -28,6 +26,7 @@ pub(crate) fn examine(world: &World, report: &mut Report) {
         );
         return;
     }
+    pending(world, report);
     let directory = &world.places.state;
     let names = match world.tree.names(directory) {
         Ok(names) => names.unwrap_or_default(),
@@ -36,12 +35,6 @@ pub(crate) fn examine(world: &World, report: &mut Report) {
     for name in names.names {
         let path = world.place(directory).join(&name);
         match name.to_str() {
-            Some(PENDING) => {
-                let wrong =
-                    "A change of a stack is being tried; it is taken back unless it is confirmed.";
-                let remedy = format!("See what it is: `cat {}`.", word(&path));
-                report.found(Kind::PendingChange, Place::file(&path), wrong, remedy);
-            }
             Some(name) if is_leftover(name) => left_over(report, &path),
             // Locks, and what is nobody's business here.
             _ => {
@@ -50,6 +43,17 @@ pub(crate) fn examine(world: &World, report: &mut Report) {
                 }
             }
         }
+    }
+}
+
+/// A change of a stack that waits to be confirmed.
+fn pending(world: &World, report: &mut Report) {
+    let journal = world.places.stacks.join(JOURNAL);
+    if !matches!(world.tree.look(&journal), Ok(None)) {
+        let path = world.place(&journal);
+        let wrong = "A change of a stack is being tried; it is taken back unless it is confirmed.";
+        let remedy = format!("See what it is: `cat {}`.", word(&path));
+        report.found(Kind::PendingChange, Place::file(&path), wrong, remedy);
     }
 }
 
@@ -157,9 +161,16 @@ mod tests {
             ("1000.toml", "", "state-wrong /var/lib/fidokey/1000.toml"),
             ("1001.toml", STATE, "state-orphaned /var/lib/fidokey/1001.toml"),
             (".1000.new", "schema", "leftover /var/lib/fidokey/.1000.new"),
-            ("pending.toml", "schema = 1\n", "pending-change /var/lib/fidokey-stacks/pending.toml"),
+            (
+                "../fidokey-stacks/pending.toml",
+                "schema = 1\n",
+                "pending-change /var/lib/fidokey-stacks/pending.toml",
+            ),
         ] {
-            let path = format!("var/lib/fidokey/{name}");
+            let path = match name.strip_prefix("../") {
+                Some(beside) => format!("var/lib/{beside}"),
+                None => format!("var/lib/fidokey/{name}"),
+            };
             tree.write(&path, text);
             tree.mode(&path, 0o600);
             assert_eq!((tree.found(), tree.exit()), (vec![found.to_owned()], 0));

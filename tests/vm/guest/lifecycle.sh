@@ -8,17 +8,19 @@ newer=$(ls /payload/packages/${package}_*.deb | sort -V | tail -n 1)
 module=$(echo /usr/lib/*-linux-gnu/security)/pam_fidokey.so
 usermod --password "$(perl -e 'print crypt("secret", q($5$rounds=1000$rig$))')" root
 cp -a /etc/pam.d /run/pam.d-fresh
+# Debian 13's login stops itself where it is not the first of its session: it is, on a real terminal.
+login='setsid --ctty --wait login'
 # An emulated machine takes its time for a package.
 sed -i 's/^LOGIN_TIMEOUT.*/LOGIN_TIMEOUT 240/' /etc/login.defs
 
 # In every scenario: root, and alice, each by the console and by what asks again.
 everybody_gets_in() {
     local with_key=${1-}
-    type_at root 'login root' 'Password: ' 'echo secret' '# ' 'echo "echo in-as-\$(id -un); exit"'
+    type_at root "$login root" 'Password: ' 'echo secret' '# ' 'echo "echo in-as-\$(id -un); exit"'
     expect_output 'in-as-root'
     expect_status 0
     plug blue
-    type_at root 'login alice' 'Password: ' 'echo secret' '$ ' 'echo "echo in-as-\$(id -un); exit"'
+    type_at root "$login alice" 'Password: ' 'echo secret' '$ ' 'echo "echo in-as-\$(id -un); exit"'
     expect_output 'in-as-alice'
     [ -z "$with_key" ] || expect_output 'Touch your security key (login)'
     sudo_id alice
@@ -81,7 +83,7 @@ given_a_login_that_waits_then_a_newer_version_is_installed_and_the_login_goes_on
     local before
     before=$(stat -c %i "$module")
     printf 'schema = 1\n[default]\ntouch = "120s"\n' >/etc/fidokey/config.toml
-    type_at root 'login alice' 'Password: ' 'echo secret' 'Touch your security key' \
+    type_at root "$login alice" 'Password: ' 'echo secret' 'Touch your security key' \
         'dpkg -i "$newer" >/run/upgrade 2>&1; echo $? >/run/upgraded; key blue touch at-once >/dev/null' \
         '$ ' 'echo "echo in-as-\$(id -un); exit"'
     expect_status 0
