@@ -196,9 +196,6 @@ fn refused(service: &str, refusal: &Refusal) -> Failure {
             "Run `fidokey disable {}`, for all that use it, or what has put it there: pam-auth-update or authselect.",
             String::from_utf8_lossy(&place.file)
         ),
-        Refusal::Opens(_) => {
-            "Give the stack something that has to be proven first, or say --force.".to_owned()
-        }
         Refusal::Entangled(_) => {
             "Mend what jumps over that line first, or say --force and mend it afterwards."
                 .to_owned()

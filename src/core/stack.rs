@@ -18,7 +18,7 @@ pub use chain::{Call, Chain, Handler};
 pub use control::Action;
 pub use dispatch::{Outcome, run};
 pub use edit::{Edited, Refusal, disable, enable, our_line, stricter};
-pub use judge::{Judgement, Problem, judge};
+pub use judge::{Judgement, Problem, is_open, judge};
 pub use modules::{Ability, ability, asks_a_key, is_ours};
 
 /// The file name of the module, by which its lines are known.

@@ -45,6 +45,9 @@ pub(crate) fn run(asked: &Disable) -> Outcome {
     committed(&places, &stacks, &edits)?;
     for Edit { service, line, .. } in &edits {
         logged("disabled", service, "root");
+        if stack::is_open(service.as_bytes(), &stacks) == Ok(true) {
+            say(&format!("Anybody gets in by {service} now, with nothing proven."));
+        }
         print(&format!("Disabled {service}: line {line} is gone from /etc/pam.d/{service}."))?;
     }
     Ok(Exit::Done)

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::chain::Chain;
-use super::judge::{Judgement, Problem, is_open, judge_chain, same_without_us};
+use super::judge::{Judgement, Problem, judge_chain, same_without_us};
 use super::text::{Line, Words, lines};
 use super::{Files, MODULE, Place, Trouble, is_ours};
 use crate::policy::Mode;
@@ -38,8 +38,6 @@ pub enum Refusal {
     Elsewhere(Place),
     /// Without the line the others would do something else, as with one that jumps over it.
     Entangled(Place),
-    /// Without the line anybody would get in, with nothing proven.
-    Opens(Place),
 }
 
 impl fmt::Display for Refusal {
@@ -62,9 +60,6 @@ impl fmt::Display for Refusal {
             }
             Self::Elsewhere(place) => {
                 write!(f, "the line is {place}, which other services may use too")
-            }
-            Self::Opens(place) => {
-                write!(f, "{place}: without it anybody gets in, with nothing proven")
             }
             Self::Entangled(place) => {
                 write!(f, "{place}: without it the other lines would do something else")
@@ -192,9 +187,6 @@ pub fn disable(service: &[u8], force: bool, files: &dyn Files) -> Result<Edited,
     let place = Place { file: service.to_vec(), line: first.number };
     let after = Chain::read(service, &With { service, text: &new, files });
     let judgement = match (Chain::read(service, files), after) {
-        (Ok(before), Ok(after)) if !force && is_open(&after, files) && !is_open(&before, files) => {
-            return Err(Refusal::Opens(place));
-        }
         (Ok(before), Ok(after)) if force || same_without_us(&before, &after) => {
             judge_chain(&after, Mode::SecondFactor, files)
         }

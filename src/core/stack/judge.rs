@@ -82,8 +82,7 @@ impl Judgement {
     #[must_use]
     pub fn effective(&self) -> bool {
         let weak = |problem: &Problem| {
-            use Problem::{Bypassed, Intricate, KeyAlone, NotEnough};
-            matches!(problem, Bypassed { .. } | KeyAlone | NotEnough | Intricate)
+            matches!(problem, Problem::Bypassed { .. } | Problem::NotEnough | Problem::Intricate)
         };
         !self.ours.is_empty() && !self.problems.iter().any(weak)
     }
@@ -117,11 +116,15 @@ pub(super) fn judge_chain(chain: &Chain, mode: Mode, files: &dyn Files) -> Judge
     judgement
 }
 
-/// Whether a login can succeed where nothing is proven.
-pub(super) fn is_open(chain: &Chain, files: &dyn Files) -> bool {
-    let search = Search::new(chain, files);
-    let nothing = World { ours: Ours::Denies, proofs: Proofs::Fail };
-    !matches!(search.way(nothing, |end| end == Err(SUCCESS)), Ok(None))
+/// Whether a login by `service` succeeds for certain where nothing is proven: nothing is assumed to let in but `pam_permit`.
+///
+/// # Errors
+/// [`Trouble`] where nothing can be said of it.
+pub fn is_open(service: &[u8], files: &dyn Files) -> Result<bool, Trouble> {
+    let chain = Chain::read(service, files)?;
+    let search = Search::new(&chain, files);
+    let nothing = World { ours: Ours::Denies, proofs: Proofs::Nothing };
+    Ok(!matches!(search.way(nothing, |end| end == Err(SUCCESS)), Ok(None)))
 }
 
 struct Intricate;
@@ -147,6 +150,8 @@ enum Proofs {
     Fail,
     /// As `Fail`, and what is asked for a proof says so: it was wrong.
     Wrong,
+    /// As `Wrong`, and nothing else succeeds either but what always does.
+    Nothing,
     /// Any answer.
     Any,
 }
@@ -252,7 +257,8 @@ impl<'s> Search<'s> {
             (Ability::Ours, _) => vec![SUCCESS],
             (Ability::Denies, _) => vec![AUTH_ERR, MODULE_UNKNOWN],
             (Ability::Permits, _) => vec![SUCCESS, MODULE_UNKNOWN],
-            (Ability::Proof, World { proofs: Proofs::Wrong, .. }) => wrong(),
+            (Ability::Proof, World { proofs: Proofs::Wrong, .. })
+            | (Ability::Any | Ability::Proof, World { proofs: Proofs::Nothing, .. }) => wrong(),
             (Ability::Root, _) | (Ability::Proof, World { proofs: Proofs::Fail, .. }) => failures(),
             (Ability::Proof | Ability::Any, _) => {
                 let mut all = failures();

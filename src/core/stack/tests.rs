@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Files, Outcome, judge, run};
+use super::super::{Files, Outcome, is_open, judge, run};
 use super::*;
 
 struct Machine(BTreeMap<&'static str, String>);
@@ -332,8 +332,9 @@ fn given_a_password_whose_failure_counts_for_nothing_then_the_key_does_not_stand
 }
 
 #[test]
-fn given_a_line_without_which_anybody_gets_in_then_it_is_not_taken_out() {
-    let sudo = format!("{LINE}\nauth required pam_permit.so\n");
-    assert!(matches!(disable(b"sudo", false, &debian(&sudo)), Err(Refusal::Opens(_))));
-    assert!(matches!(disable(b"sudo", true, &debian(&sudo)), Ok(Edited::Changed { .. })));
+fn given_a_stack_that_lets_anybody_in_then_it_is_open_and_no_other_is() {
+    let open = |sudo: &str| is_open(b"sudo", &debian(sudo)).unwrap();
+    assert!(open("auth required pam_permit.so\n"));
+    assert!(!open(&format!("{LINE}\nauth required pam_permit.so\n")));
+    assert!(!open("@include common-auth\n") && !open("auth required pam_unix.so\n"));
 }
