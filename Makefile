@@ -238,7 +238,7 @@ install:
 	install -m 644 packaging/man/fidokey.1 $(DESTDIR)$(MANDIR)/man1/
 	install -m 644 packaging/man/fidokey.conf.5 $(DESTDIR)$(MANDIR)/man5/
 	install -m 644 packaging/man/pam_fidokey.8 $(DESTDIR)$(MANDIR)/man8/
-	install -m 644 README.md DESIGN.md SECURITY.md CHANGELOG.md $(LICENSES) $(DESTDIR)$(DOCDIR)/
+	install -m 644 README.md GUIDE.md DESIGN.md SECURITY.md CHANGELOG.md $(LICENSES) $(DESTDIR)$(DOCDIR)/
 	install -m 644 packaging/sbom/pam_fidokey.cdx.json packaging/sbom/fidokey.cdx.json $(DESTDIR)$(DOCDIR)/
 	install -m 644 pam.d/* $(DESTDIR)$(DOCDIR)/examples/
 	install -D -m 644 packaging/completions/fidokey.bash $(DESTDIR)$(SHAREDIR)/bash-completion/completions/fidokey
