@@ -25,7 +25,6 @@ jobs=${VM_JOBS:-$(nproc)}
 # machine beside it; two are for logins that are to happen at the same time.
 machines=(
     'bookworm 1 lifecycle'
-    'sid      1 cancel:sudo-rs'
     'bookworm 1 cancel cancel-hosts hosts'
     'sid-systemd 1 polkit greetd locker unattended'
     'sid-systemd 1 try'
@@ -37,7 +36,7 @@ machines=(
     'bookworm 2 state race generations pin'
     'sid      1 counts'
 )
-[ -z "${VM_ALL-}" ] || machines+=('sid 1 cancel race' 'sid 1 twin enable')
+[ -z "${VM_ALL-}" ] || machines+=('sid 1 cancel:sudo-rs cancel race' 'sid 1 twin enable')
 
 # Once, and not by each.
 FIDOKEY_KEY=${FIDOKEY_KEY:-$("$here/key.sh")}
