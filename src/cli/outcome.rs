@@ -9,6 +9,9 @@ use fidokey_system::records::WriteError;
 
 use crate::terminal;
 
+/// `EROFS` of errno(3), which is told by its own sentence.
+const EROFS: i32 = 30;
+
 /// What a verb comes to.
 pub(crate) type Outcome = Result<Exit, Failure>;
 
@@ -98,6 +101,15 @@ impl From<Fault> for Failure {
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
         let (wrong, remedy) = match error.reason {
+            // Root's alone, and not where records are.
+            "missing_directory" if error.path.contains("/var/lib/fidokey") => (
+                "the directory is missing",
+                "Make it as root: `install -d -m 0700 /var/lib/fidokey /var/lib/fidokey-stacks`.",
+            ),
+            _ if error.errno == EROFS => (
+                "the file system is mounted read-only",
+                "Mount it for writing: `mount -o remount,rw /`, then run the command again.",
+            ),
             "missing_directory" => (
                 "the directory is missing",
                 "Make it as root: `install -d -m 0755 /etc/fidokey/users`, or run `make install`.",
@@ -183,4 +195,22 @@ pub(crate) fn bug(place: Option<&Location<'_>>) {
     let place = place.map_or_else(String::new, |place| format!(" ({place})"));
     terminal::say(&format!("A bug in fidokey stopped it{place}."));
     terminal::say("Please report it with this line and what you did.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(path: &str, reason: &'static str, errno: i32) -> String {
+        Failure::from(FileError { path: path.to_owned(), reason, errno }).remedy
+    }
+
+    #[test]
+    fn given_a_file_that_cannot_be_used_then_the_remedy_is_for_that_very_place() {
+        assert!(told("/etc/fidokey/users", "missing_directory", 2).contains("/etc/fidokey/users"));
+        for place in ["/var/lib/fidokey", "/var/lib/fidokey-stacks"] {
+            assert!(told(place, "missing_directory", 2).contains("-m 0700"));
+        }
+        assert!(told("/etc/pam.d/sudo", "unreadable", EROFS).contains("remount,rw"));
+    }
 }

@@ -31,9 +31,11 @@ struct Edit {
     line: usize,
 }
 
+/// Services that others include, and that are no fragments all the same.
+pub(crate) const INCLUDED: [&str; 4] = ["login", "su", "sudo", "sshd"];
 /// A service that a program asks for instead of another one where it starts a login shell (`sudo -i`, `su -`): whoever is asked
 /// for a key by the one would go by the other.
-const BESIDE: [(&str, &str); 2] = [("sudo", "sudo-i"), ("su", "su-l")];
+pub(crate) const BESIDE: [(&str, &str); 2] = [("sudo", "sudo-i"), ("su", "su-l")];
 
 /// The services that are meant, each once: those that are named, and those beside them that there are.
 fn meant(named: &[String], stacks: &Stacks) -> Vec<String> {
@@ -94,6 +96,9 @@ fn is_service(stacks: &Stacks, name: &str) -> Result<(), Failure> {
         .services()
         .into_iter()
         .filter(|other| other != name && Some(other.as_str()) != beside);
+    if INCLUDED.contains(&name) {
+        return Ok(());
+    }
     let users: Vec<String> = others.filter(depends).collect();
     let Some(first) = users.first() else { return Ok(()) };
     Err(Failure::new(

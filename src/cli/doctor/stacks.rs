@@ -18,11 +18,8 @@ use fidokey_system::tree::{Seen, SeenKind};
 
 use super::report::{Place, Report, word};
 use super::world::World;
+use crate::stack::{BESIDE, INCLUDED};
 
-/// Services that others include, and that are no fragments all the same.
-const INCLUDED: [&str; 4] = ["login", "su", "sudo", "sshd"];
-/// Services that come to the same: whoever may use the one may use the other.
-const SIBLINGS: [(&str, &str); 2] = [("sudo", "sudo-i"), ("su", "su-l")];
 /// What package managers and editors leave beside a file.
 const LEFT_BEHIND: [&str; 9] = [
     "~",
@@ -451,8 +448,7 @@ impl Examiner<'_> {
 
     /// Of two services that come to the same, the one that was left out.
     fn siblings(&mut self, silent: &[&str]) {
-        for (one, other) in
-            SIBLINGS.into_iter().flat_map(|(one, other)| [(one, other), (other, one)])
+        for (one, other) in BESIDE.into_iter().flat_map(|(one, other)| [(one, other), (other, one)])
         {
             let asks = self.asking.iter().any(|asking| asking.name == one);
             if asks && silent.contains(&other) {
