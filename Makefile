@@ -9,6 +9,8 @@
 #   make fuzz     each reader of hostile bytes, for SECONDS=60 of processor time, on inputs that the fuzzer makes up
 #   make bench    what a login costs, beside pam-u2f, into docs/BENCHMARKS.md; takes a quarter of an hour
 #   make compare  what fidokey and pam-u2f do in the same situation, into docs/COMPARISON.md; takes ten minutes
+#   make ten-minutes  a person's first ten minutes as text, into docs/TEN-MINUTES.md
+#   make attacked  self-service attacked, with what the log has of it, into docs/SELF-SERVICE.md; takes half an hour
 #   make deb rpm  the packages, into target/packages
 #   make install  as root, after make; nobody's login is different yet
 
@@ -39,18 +41,24 @@ MODULE  := target/release/libpam_fidokey.so
 COMMAND := target/release/fidokey
 STAGE   := target/stage
 
-.PHONY: all build reproducible setup demo test ring12 simulate vm faults bench compare second second-lint mutants fuzz fuzz-keep fuzz-coverage fuzz-lint lint bar docs manuals sbom deny advisories install uninstall clean
+.PHONY: all build reproducible setup demo test ten-minutes attacked ring12 simulate vm faults bench compare second second-lint mutants fuzz fuzz-keep fuzz-coverage fuzz-lint lint bar docs manuals sbom deny advisories install uninstall clean
 
 all: build
 
 # Where the sources of others are is not in what is built: two builds are the same, byte by byte, wherever they were
 # made. What RUSTFLAGS has otherwise stays.
-RELEASE_FLAGS := $(RUSTFLAGS) --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/crates --remap-path-prefix=$(CURDIR)=/fidokey
+CRATES := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src
+RELEASE_FLAGS := $(RUSTFLAGS) --remap-path-prefix=$(CRATES)=/crates --remap-path-prefix=$(CURDIR)=/fidokey
+# The same for the C in the command, which ctap-hid-fido2 brings.
+RELEASE_CFLAGS := $(CFLAGS) -ffile-prefix-map=$(CRATES)=/crates -ffile-prefix-map=$(CURDIR)=/fidokey
+
+# What polkit runs as root is one program, which the command and polkit's actions name.
+IF_ELSEWHERE := $(if $(filter-out /usr/bin,$(BINDIR)),FIDOKEY_COMMAND_PATH=$(BINDIR)/fidokey)
 
 # Each alone: built together, the features that one needs would be in the other.
 build:
 	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) build --release --locked -p pam_fidokey
-	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) build --release --locked -p fidokey
+	RUSTFLAGS="$(RELEASE_FLAGS)" CFLAGS="$(RELEASE_CFLAGS)" $(IF_ELSEWHERE) $(CARGO) build --release --locked -p fidokey
 
 # The same again, elsewhere.
 reproducible: build
@@ -104,6 +112,17 @@ vm: build stage
 bench: build stage
 	VM_CPUS=1 VM_TIMEOUT=3600 tests/vm/run.sh --name bench --suite sid-bench --install $(STAGE) bench
 	tests/bench/table.sh docs/BENCHMARKS.md <.cache/vm/last-bench.log
+
+# A person's first ten minutes as a terminal shows them, from a machine of their own.
+ten-minutes: build stage
+	tests/vm/run.sh --name ten-minutes --suite bookworm --install $(STAGE) ten-minutes
+	tests/vm/transcript.sh <.cache/vm/last-ten-minutes.log >docs/TEN-MINUTES.md
+
+# What pkexec and the command do with whoever attacks self-service; 1 where something else came of it. Each attempt takes an
+# authentication, of some seconds in an emulated machine.
+attacked: build stage
+	VM_TIMEOUT=3600 tests/vm/run.sh --name attacked --suite sid-systemd --install $(STAGE) selfservice-attacked
+	tests/vm/attempts.sh <.cache/vm/last-attacked.log >docs/SELF-SERVICE.md
 
 # `make test` has each call fail in one way. What else the tests say is only said when one has failed.
 faults: build
@@ -179,6 +198,7 @@ bar:
 # The parts of the manuals that are made from the code.
 manuals:
 	$(CARGO) run --quiet --locked -p fidokey-tests --bin manuals packaging/man
+	FIDOKEY_MANUALS=write $(CARGO) test --quiet --locked --workspace --bin fidokey -- manual::
 
 # What completes the command line, from its definition.
 .PHONY: completions
@@ -236,7 +256,7 @@ install:
 	mv $(DESTDIR)$(PAMDIR)/pam_fidokey.so.new $(DESTDIR)$(PAMDIR)/pam_fidokey.so
 	install -m 755 $(COMMAND) $(DESTDIR)$(BINDIR)/fidokey
 	install -m 644 packaging/man/fidokey.1 $(DESTDIR)$(MANDIR)/man1/
-	install -m 644 packaging/man/fidokey.conf.5 $(DESTDIR)$(MANDIR)/man5/
+	install -m 644 packaging/man/fidokey.config.5 packaging/man/fidokey.record.5 $(DESTDIR)$(MANDIR)/man5/
 	install -m 644 packaging/man/pam_fidokey.8 $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 README.md GUIDE.md DESIGN.md SECURITY.md CHANGELOG.md $(LICENSES) $(DESTDIR)$(DOCDIR)/
 	install -m 644 packaging/sbom/pam_fidokey.cdx.json packaging/sbom/fidokey.cdx.json $(DESTDIR)$(DOCDIR)/
@@ -244,7 +264,9 @@ install:
 	install -D -m 644 packaging/completions/fidokey.bash $(DESTDIR)$(SHAREDIR)/bash-completion/completions/fidokey
 	install -D -m 644 packaging/completions/_fidokey $(DESTDIR)$(ZSHDIR)/_fidokey
 	install -D -m 644 packaging/completions/fidokey.fish $(DESTDIR)$(SHAREDIR)/fish/vendor_completions.d/fidokey.fish
-	install -D -m 644 packaging/polkit/org.fidokey.policy $(DESTDIR)$(SHAREDIR)/polkit-1/actions/org.fidokey.policy
+	install -d $(DESTDIR)$(SHAREDIR)/polkit-1/actions
+	sed 's#/usr/bin/#$(BINDIR)/#' packaging/polkit/org.fidokey.policy >$(DESTDIR)$(SHAREDIR)/polkit-1/actions/org.fidokey.policy
+	chmod 644 $(DESTDIR)$(SHAREDIR)/polkit-1/actions/org.fidokey.policy
 	install -D -m 644 packaging/polkit/50-fidokey.rules $(DESTDIR)$(SHAREDIR)/polkit-1/rules.d/50-fidokey.rules
 	install -D -m 644 packaging/systemd/50-fidokey.conf \
 		$(DESTDIR)$(UNITDIR)/polkit-agent-helper@.service.d/50-fidokey.conf
@@ -269,7 +291,8 @@ uninstall:
 	@packaging/scripts/still-referenced "$(DESTDIR)" >&2 || { \
 		echo "These lines deny every login without the module: take them out first." >&2; exit 1; }
 	rm -f $(DESTDIR)$(PAMDIR)/pam_fidokey.so $(DESTDIR)$(BINDIR)/fidokey
-	rm -f $(DESTDIR)$(MANDIR)/man1/fidokey.1 $(DESTDIR)$(MANDIR)/man5/fidokey.conf.5 $(DESTDIR)$(MANDIR)/man8/pam_fidokey.8
+	rm -f $(DESTDIR)$(MANDIR)/man1/fidokey.1 $(DESTDIR)$(MANDIR)/man8/pam_fidokey.8
+	rm -f $(DESTDIR)$(MANDIR)/man5/fidokey.config.5 $(DESTDIR)$(MANDIR)/man5/fidokey.record.5
 	rm -f $(DESTDIR)$(SHAREDIR)/bash-completion/completions/fidokey $(DESTDIR)$(ZSHDIR)/_fidokey
 	rm -f $(DESTDIR)$(SHAREDIR)/fish/vendor_completions.d/fidokey.fish
 	rm -f $(DESTDIR)$(SHAREDIR)/polkit-1/actions/org.fidokey.policy $(DESTDIR)$(SHAREDIR)/polkit-1/rules.d/50-fidokey.rules

@@ -7,6 +7,7 @@ set -euo pipefail
 packages=(
     gcc libc6-dev       # the linker; libc.a for the emulated key that runs in the virtual machine
     libpam0g-dev        # the module and the tests link libpam
+    libudev-dev pkgconf # the command links libudev, for what is on a key
     make binutils       # the Makefile; readelf and nm for the tests of the shipped module
     strace              # the tests that count system calls and break them
     mount util-linux    # those with limits and namespaces …

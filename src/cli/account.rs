@@ -5,19 +5,35 @@ use fidokey_core::ports::Account;
 use fidokey_system::accounts;
 
 use crate::outcome::{Exit, Failure};
+use crate::terminal::waiting_for;
+
+/// A directory service may be far away.
+const NAME_SERVICE: &str = "Waiting for the name service.";
 
 /// The account of that name, under the name that the name service gives it.
 ///
 /// # Errors
 /// [`Failure`] when there is none.
 pub(crate) fn named(name: &AccountName) -> Result<Account, Failure> {
-    accounts::account(name)?.ok_or_else(|| {
+    waiting_for(NAME_SERVICE, || accounts::account(name))?.ok_or_else(|| {
         Failure::new(
             Exit::No,
             format!("There is no account {name}."),
             "See `getent passwd` for those that there are.",
         )
     })
+}
+
+/// The account that was named, which cannot be left out: under sudo one's own is root, which is hardly ever meant.
+///
+/// # Errors
+/// [`Failure`], with what to type after `fidokey`; or as [`named`].
+pub(crate) fn of_others(name: Option<&AccountName>, verb: &str) -> Result<Account, Failure> {
+    let whom = || {
+        let remedy = format!("Say it: `fidokey {verb}`, also when USER is root.");
+        Failure::new(Exit::Usage, "Whose key is meant was not said.", remedy)
+    };
+    named(name.ok_or_else(whom)?)
 }
 
 /// The account of whoever started the command. Not from the environment, which anybody can set: under sudo
@@ -27,7 +43,7 @@ pub(crate) fn named(name: &AccountName) -> Result<Account, Failure> {
 /// [`Failure`] when the number has no account.
 pub(crate) fn own() -> Result<Account, Failure> {
     let uid = accounts::real_uid();
-    accounts::account_of(uid)?.ok_or_else(|| {
+    waiting_for(NAME_SERVICE, || accounts::account_of(uid))?.ok_or_else(|| {
         Failure::new(
             Exit::No,
             format!("There is no account of the number {uid}, which runs this."),

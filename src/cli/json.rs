@@ -23,11 +23,9 @@ pub(crate) fn string(text: &str) -> String {
     out
 }
 
-/// An object of strings, on one line.
-pub(crate) fn object(values: &[(&str, &str)]) -> String {
-    let values: Vec<(&str, String)> =
-        values.iter().map(|(key, value)| (*key, string(value))).collect();
-    fields(&values)
+/// `text` as a string of JSON, or null.
+pub(crate) fn optional(text: Option<&str>) -> String {
+    text.map_or_else(|| "null".to_owned(), string)
 }
 
 /// An object of what is JSON already.
@@ -60,8 +58,8 @@ mod tests {
     #[test]
     fn arrays_and_objects_are_json() {
         assert_eq!(array(&[]), "[]");
-        let one = object(&[("a", "1"), ("b", "\"")]);
-        assert_eq!(one, r#"{"a": "1", "b": "\""}"#);
+        let one = fields(&[("a", "1".to_owned()), ("b", string("\"")), ("c", optional(None))]);
+        assert_eq!(one, r#"{"a": 1, "b": "\"", "c": null}"#);
         assert_eq!(array(&[one.clone(), one.clone()]), format!("[\n  {one},\n  {one}\n]"));
     }
 }

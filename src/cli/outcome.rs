@@ -4,10 +4,11 @@ use std::panic::Location;
 use std::process::ExitCode;
 
 use fidokey_core::enroll::EnrollError;
+use fidokey_core::management::ManagementError;
 use fidokey_core::ports::{Fault, FileError};
 use fidokey_system::records::WriteError;
 
-use crate::terminal;
+use crate::terminal::{self, Stream, Style, styled};
 
 /// `EROFS` of errno(3), which is told by its own sentence.
 const EROFS: i32 = 30;
@@ -48,6 +49,19 @@ impl Exit {
         }
     }
 
+    /// The word for it in the log.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Bug => "fault",
+            Self::Done => "done",
+            Self::No => "no",
+            Self::NoKey => "no_key",
+            Self::NotPermitted => "not_permitted",
+            Self::Unreadable => "unreadable",
+            Self::Usage => "usage",
+        }
+    }
+
     /// The exit of that number; a number that is none is a bug.
     pub(crate) fn of_code(code: u8) -> Self {
         [Self::Done, Self::No, Self::Usage, Self::NoKey, Self::NotPermitted, Self::Unreadable]
@@ -69,23 +83,40 @@ pub(crate) struct Failure {
     exit: Exit,
     happened: String,
     remedy: String,
+    /// What was to be done is done, and only what was to be said of it is not.
+    is_done: bool,
 }
 
 impl Failure {
     /// `happened` and `remedy` are a line each; what comes from outside may stand in them as it is.
     pub(crate) fn new(exit: Exit, happened: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { exit, happened: happened.into(), remedy: remedy.into() }
+        Self { exit, happened: happened.into(), remedy: remedy.into(), is_done: false }
+    }
+
+    /// The same where what was to be done is done.
+    pub(crate) fn though_done(self) -> Self {
+        Self { is_done: true, ..self }
+    }
+
+    /// Whether what was to be done is done.
+    pub(crate) const fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    /// What happened, in a line; what comes from outside may stand in it as it is.
+    pub(crate) fn happened(&self) -> &str {
+        &self.happened
     }
 
     /// How the command ends.
-    #[cfg(test)]
     pub(crate) const fn exit(&self) -> Exit {
         self.exit
     }
 
     /// Says it in two lines.
     pub(crate) fn say(&self) -> Exit {
-        terminal::say(&terminal::printable(&self.happened));
+        let happened = terminal::printable(&self.happened);
+        terminal::say(&styled(Stream::Err, Style::Bold, &happened));
         terminal::say(&terminal::printable(&self.remedy));
         self.exit
     }
@@ -143,10 +174,20 @@ impl From<WriteError> for Failure {
                 let failure = Self::from(file);
                 Self { happened: format!("Nothing was written: {}", failure.happened), ..failure }
             }
-            WriteError::Locked => Self::new(
+            WriteError::Locked(None) => Self::new(
                 Exit::NoKey,
                 "Nothing was written: another registration is under way.",
                 "Run the command again when that one is done.",
+            ),
+            // One that was stopped is never done.
+            WriteError::Locked(Some(holder)) => Self::new(
+                Exit::NoKey,
+                format!(
+                    "Nothing was written: another registration is under way, held by process {holder}."
+                ),
+                format!(
+                    "Run the command again when that one is done; root sees with `ps {holder}` whether it is stopped, and can kill it."
+                ),
             ),
             WriteError::Misfit(misfit) => Self::new(
                 Exit::Bug,
@@ -173,6 +214,7 @@ impl From<EnrollError> for Failure {
             | EnrollError::Declined
             | EnrollError::Full
             | EnrollError::NameTaken
+            | EnrollError::NotAdmitted(_)
             | EnrollError::PinBlocked
             | EnrollError::PinChangeRequired
             | EnrollError::PinGuarded(_)
@@ -190,6 +232,25 @@ impl From<EnrollError> for Failure {
     }
 }
 
+impl From<ManagementError> for Failure {
+    fn from(error: ManagementError) -> Self {
+        let exit = match error {
+            ManagementError::Common(common) => Self::from(common).exit,
+            ManagementError::NotReplugged | ManagementError::ResetDenied => Exit::NoKey,
+            ManagementError::NoFeature(_)
+            | ManagementError::OtherKey
+            | ManagementError::PinAlreadySet
+            | ManagementError::PinImpossible
+            | ManagementError::PinRefused
+            | ManagementError::PinTooShort(_)
+            | ManagementError::PinsDiffer
+            | ManagementError::ResetImpossible
+            | ManagementError::ResetLate => Exit::No,
+        };
+        Self::new(exit, error.to_string(), error.remedy())
+    }
+}
+
 /// Says that there is a bug. The values that the panic carries are not shown.
 pub(crate) fn bug(place: Option<&Location<'_>>) {
     let place = place.map_or_else(String::new, |place| format!(" ({place})"));
@@ -200,6 +261,16 @@ pub(crate) fn bug(place: Option<&Location<'_>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // Self-service: what is done is in no refusal's line.
+    #[test]
+    fn given_what_is_done_and_cannot_be_said_then_it_ends_as_any_failure_and_is_done() {
+        let failure = Failure::new(Exit::Bug, "The standard output cannot be written.", "");
+        assert!(!failure.is_done());
+        let done = failure.though_done();
+        assert!(done.is_done());
+        assert_eq!(done.exit(), Exit::Bug);
+    }
 
     fn told(path: &str, reason: &'static str, errno: i32) -> String {
         Failure::from(FileError { path: path.to_owned(), reason, errno }).remedy

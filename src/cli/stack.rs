@@ -11,6 +11,7 @@ use fidokey_system::stacks::{Service, Stacks};
 
 use crate::log;
 use crate::outcome::{Exit, Failure};
+use crate::terminal::waiting_for;
 
 pub(crate) mod disable;
 pub(crate) mod enable;
@@ -21,6 +22,7 @@ mod timer;
 
 /// How long to wait for somebody else who edits stacks.
 const PATIENCE: Duration = Duration::from_secs(2);
+const EDITED: &str = "Waiting for somebody else who edits the stacks.";
 
 /// A stack that is to be replaced.
 struct Edit {
@@ -140,7 +142,7 @@ fn service(stacks: &Stacks, name: &str) -> Result<Service, Failure> {
 
 /// What is kept of edits, locked against others who edit.
 fn kept(places: &Places) -> Result<Kept<'_>, Failure> {
-    places.kept(PATIENCE)?.ok_or_else(|| {
+    waiting_for(EDITED, || places.kept(PATIENCE))?.ok_or_else(|| {
         Failure::new(
             Exit::No,
             "Nothing was changed: somebody else is editing the stacks.",

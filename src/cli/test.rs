@@ -1,9 +1,10 @@
 //! `fidokey test`: a login without anybody logging in, and what it came to.
 
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
 use fidokey_core::cause::Cause;
-use fidokey_core::login::{Decided, decide_login};
+use fidokey_core::login::{Decided, Notices, decide_login};
 use fidokey_core::ports::{Keys, Machine};
 use fidokey_core::verdict::{Reason, Verdict};
 use fidokey_system::files::Places;
@@ -12,8 +13,8 @@ use fidokey_system::machine::System;
 
 use crate::arguments::Test;
 use crate::outcome::{Exit, Failure, Outcome};
-use crate::terminal::{TerminalHost, print, printable, say};
-use crate::{account, record};
+use crate::terminal::{Counting, TerminalHost, chosen_patience, note, print, printable};
+use crate::{account, json, record};
 
 /// Decides as the module would, here and now.
 pub(crate) fn run(asked: &Test) -> Outcome {
@@ -22,34 +23,26 @@ pub(crate) fn run(asked: &Test) -> Outcome {
         Some(user) => user.clone(),
         None => account::own()?.name,
     };
-    let arguments: Vec<&[u8]> =
+    let said: Vec<&[u8]> =
         asked.module_arguments.iter().map(|argument| argument.as_bytes()).collect();
+    // The policy says how long is waited, unless it was said just now.
+    let waits = chosen_patience().map(|time| waits(&said, time)).unwrap_or_default();
+    let arguments: Vec<&[u8]> =
+        said.iter().copied().chain(waits.iter().map(|wait| wait.as_bytes())).collect();
     let mut host = TerminalHost::new(&asked.service, user.as_str());
     // Nobody logs in: the state of the account stays as it is.
     let mut machine = System::read_only(Places::system());
-    let mut keys = Hidraw::new().keeping_signals();
-    let Decided { verdict, cause, .. } =
-        decide_login(&mut machine, &mut host, &mut keys, &arguments);
-    let verdict = match (verdict, keys.pending_signal()) {
-        (Verdict::Deny(Reason::Conversation), Some(signal)) => Verdict::Deny(signal.into()),
-        (verdict, _) => verdict,
-    };
-    // What it was for has ended; SIGTERM ends the command here.
-    keys.take_interrupt();
-    drop(keys);
+    let Decided { verdict, cause, .. } = decide(&mut machine, &mut host, &arguments, Notices::Left);
+    let came = Came::of(&verdict);
+    print(&if asked.json { came.json(user.as_str(), &asked.service) } else { came.text() })?;
     match verdict {
-        Verdict::Allow(verified) => {
-            let key = printable(verified.key_name().as_str());
-            print(&format!("granted: {key} (cred {})", record::hex(verified.credential_tag())))?;
-            Ok(Exit::Done)
-        }
-        Verdict::Skip(exempt) => {
-            print(&format!("exempt: {}", exempt.word()))?;
-            say("No key would be asked for; what else is required decides.");
+        Verdict::Allow(_verified) => Ok(Exit::Done),
+        Verdict::Skip(_exempt) => {
+            note("No key would be asked for; what else is required decides.");
             Ok(Exit::No)
         }
         Verdict::Deny(reason) => {
-            print(&format!("denied: {}", reason.word()))?;
+            host.was_needed()?;
             if reason == Reason::Record {
                 // What `list` says about the same record is better than one sentence for all that can be
                 // wrong with it.
@@ -61,8 +54,92 @@ pub(crate) fn run(asked: &Test) -> Outcome {
     }
 }
 
+/// What a login comes to, by the keys that are plugged in here. Ctrl-C is a reason to deny.
+pub(crate) fn decide(
+    machine: &mut System,
+    host: &mut TerminalHost,
+    arguments: &[&[u8]],
+    notices: Notices,
+) -> Decided {
+    let mut keys = Counting::new(Hidraw::new().keeping_signals());
+    let mut decided = decide_login(machine, host, &mut keys, arguments, notices);
+    if let (Verdict::Deny(Reason::Conversation), Some(signal)) =
+        (&decided.verdict, keys.pending_signal())
+    {
+        decided.verdict = Verdict::Deny(signal.into());
+    }
+    // What it was for has ended; SIGTERM ends the command here.
+    keys.take_interrupt();
+    drop(keys);
+    decided
+}
+
+/// The arguments that have it wait for `time`, but for what is `said` already.
+fn waits(said: &[&[u8]], time: Duration) -> Vec<String> {
+    let absent = |key: &&str| {
+        let key = format!("{key}=");
+        !said.iter().any(|argument| argument.starts_with(key.as_bytes()))
+    };
+    ["wait_for_key", "touch"]
+        .into_iter()
+        .filter(absent)
+        .map(|key| format!("{key}={}s", time.as_secs()))
+        .collect()
+}
+
+/// What a verdict is in words.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Came {
+    result: &'static str,
+    /// Why, where it is no grant.
+    reason: Option<&'static str>,
+    /// The name of the key and what lists and logs call its credential, where it is a grant.
+    key: Option<(String, String)>,
+}
+
+impl Came {
+    fn of(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Allow(verified) => {
+                let cred = record::hex(verified.credential_tag());
+                let key = Some((verified.key_name().to_string(), cred));
+                Self { result: "granted", key, reason: None }
+            }
+            Verdict::Deny(reason) => {
+                Self { result: "denied", reason: Some(reason.word()), key: None }
+            }
+            Verdict::Skip(exempt) => {
+                Self { result: "exempt", reason: Some(exempt.word()), key: None }
+            }
+        }
+    }
+
+    /// For people, and for scripts that go by words.
+    fn text(&self) -> String {
+        let why = match &self.key {
+            Some((key, cred)) => format!("{} (cred {cred})", printable(key)),
+            None => self.reason.unwrap_or_default().to_owned(),
+        };
+        format!("{}: {why}", self.result)
+    }
+
+    /// For programs. Keys of the object may be added, never renamed or removed.
+    fn json(&self, user: &str, service: &str) -> String {
+        let key = self.key.as_ref();
+        json::fields(&[
+            ("schema", "1".to_owned()),
+            ("user", json::string(user)),
+            ("service", json::string(service)),
+            ("result", json::string(self.result)),
+            ("reason", json::optional(self.reason)),
+            ("key", json::optional(key.map(|(key, _)| key.as_str()))),
+            ("cred", json::optional(key.map(|(_, cred)| cred.as_str()))),
+        ])
+    }
+}
+
 /// A denial in two lines: what happened, or what is behind it where somebody has to mend something.
-fn denied(reason: Reason, cause: Option<&Cause>, service: &str, user: &str) -> Failure {
+pub(crate) fn denied(reason: Reason, cause: Option<&Cause>, service: &str, user: &str) -> Failure {
     let because = |what: &str| match cause {
         Some(cause) => format!("{what}: {cause}."),
         None => format!("{what}."),
@@ -116,8 +193,8 @@ fn denied(reason: Reason, cause: Option<&Cause>, service: &str, user: &str) -> F
         Reason::NoKey => "Plug in the key and leave it in.",
         Reason::NotEnrolled => "Register a key with `fidokey enroll`.",
         Reason::NotRegistered => "See `fidokey list` for the keys of the account.",
-        Reason::PinBlocked => "Reset the key with its own tool; what it holds is lost then.",
-        Reason::PinChangeRequired => "Change it, for example with `fido2-token -C DEVICE`.",
+        Reason::PinBlocked => "Reset it with `fidokey key reset`; what it holds is lost then.",
+        Reason::PinChangeRequired => "Change it with `fidokey key pin change`.",
         Reason::PinDeclined | Reason::PinUnfit | Reason::PinWrong(_) => {
             "Run the command again and type it."
         }
@@ -163,5 +240,31 @@ mod tests {
             "Mend /etc/fidokey/config.toml, or give the arguments of the module's line after `--`.";
         let happened = "The policy or the arguments cannot be used: mode is not set.";
         assert_eq!(failure, Failure::new(Exit::Unreadable, happened, remedy));
+    }
+
+    // E15.
+    #[test]
+    fn given_what_a_login_came_to_then_the_line_and_the_object_say_the_same() {
+        let key = ("Blue \"key\"".to_owned(), "709e80c8".to_owned());
+        let granted = Came { result: "granted", reason: None, key: Some(key) };
+        assert_eq!(granted.text(), "granted: Blue \"key\" (cred 709e80c8)");
+        assert_eq!(
+            granted.json("alice", "sudo"),
+            "{\"schema\": 1, \"user\": \"alice\", \"service\": \"sudo\", \"result\": \"granted\", \
+             \"reason\": null, \"key\": \"Blue \\\"key\\\"\", \"cred\": \"709e80c8\"}"
+        );
+        let denied = Came::of(&Verdict::Deny(Reason::NoKey));
+        assert_eq!(denied.text(), "denied: no_key");
+        assert!(denied.json("alice", "sudo").contains(
+            "\"result\": \"denied\", \"reason\": \"no_key\", \"key\": null, \"cred\": null"
+        ));
+    }
+
+    #[test]
+    fn given_a_time_to_wait_then_it_counts_unless_the_line_says_another() {
+        let time = Duration::from_secs(7);
+        assert_eq!(waits(&[b"mode=second-factor"], time), ["wait_for_key=7s", "touch=7s"]);
+        assert_eq!(waits(&[b"touch=1s"], time), ["wait_for_key=7s"]);
+        assert_eq!(waits(&[b"touch"], time).len(), 2);
     }
 }

@@ -25,6 +25,8 @@ mod verification;
 /// The longest that a login waits, whatever keys and neighbours do, while nobody is typing a PIN; where one of the two waits
 /// is set longer than this, for slow hands, both of them together.
 pub const BUDGET: Duration = Duration::from_secs(45);
+/// How long to wait for an event past the end: who is asked has an end that is not much later.
+const LOOK: Duration = Duration::from_secs(1);
 /// When to look again after a key was lost: it may still be listed.
 const LOST: Duration = Duration::from_millis(100);
 /// So often is a key asked that is lost each time and yet stays listed: then it is broken.
@@ -173,7 +175,7 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
             if again || self.clear_floor()? {
                 continue;
             }
-            let mut until = self.end;
+            let mut until = self.end.max(now.after(LOOK));
             if self.race.is_over() {
                 self.idle()?;
                 until = self.insert_until;
@@ -304,7 +306,8 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
             return Err(self.asked.first().map_or(Reason::NoKey, |(_, reason)| *reason));
         }
         if self.asked.is_empty() {
-            self.asking.stage.invite().map_err(Reason::from)?;
+            let patience = self.asking.question.wait_for_key;
+            self.asking.stage.invite(patience).map_err(Reason::from)?;
         }
         Ok(())
     }

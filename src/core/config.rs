@@ -15,7 +15,11 @@ use crate::credential::{CounterPolicy, RpId, Verification, is_unprintable};
 use crate::policy::{Mode, Remote, Rules, Unenrolled};
 use crate::text::{self, Misfit, Source};
 
+pub mod explain;
 pub mod keys;
+mod registration;
+
+pub use registration::Registration;
 
 /// The longest wait that can be set, in seconds: for hands that need their time. Programs end a login too, login(1) after
 /// 60 seconds.
@@ -75,6 +79,10 @@ pub struct ConfigFile {
     pub self_service: bool,
     /// How whoever has lost every key gets in again, in the administrator's words. No login depends on it.
     pub way_back: Option<String>,
+    /// Whether the file says what [`ConfigFile::rp_id`] is.
+    names_rp_id: bool,
+    /// Which keys may be registered. No login depends on it.
+    pub registration: Registration,
     default: Layer,
     services: BTreeMap<String, Layer>,
 }
@@ -87,7 +95,8 @@ impl ConfigFile {
     pub fn parse(text: &[u8]) -> Result<Self, Misfit> {
         let source = Source::new(text)?;
         let raw: RawConfig = source.parse()?;
-        let RawConfig { schema: _, rp_id, self_service, way_back, default, service } = raw;
+        let RawConfig { schema: _, rp_id, self_service, way_back, registration, default, service } =
+            raw;
         if let Some(word) = &default.touch_only_alternative {
             let reason = "belongs in the table of the very service that it is meant for";
             return Err(source.wrong("touch_only_alternative", word.span(), reason));
@@ -101,8 +110,10 @@ impl ConfigFile {
             rp_id: source
                 .optional("rp_id", rp_id.as_ref(), |id| RpId::new(id).map_err(|bad| bad.0))?
                 .unwrap_or_default(),
+            names_rp_id: rp_id.is_some(),
             self_service: self_service.unwrap_or_default(),
             way_back: source.optional("way_back", way_back.as_ref(), |text| words(text))?,
+            registration: registration.read(source)?,
             default: default.layer(source)?,
             services,
         })
@@ -262,7 +273,9 @@ impl Layer {
             "touch_only_alternative" => {
                 once(&mut self.touch_only_alternative, true_or_false(value()?))
             }
-            "rp_id" | "schema" | "self_service" | "way_back" => Err("belongs in the policy file"),
+            "aaguids" | "attestation_roots" | "rp_id" | "schema" | "self_service" | "way_back" => {
+                Err("belongs in the policy file")
+            }
             _ => Err("unknown argument"),
         }
     }
@@ -278,6 +291,8 @@ struct RawConfig {
     rp_id: Option<Spanned<String>>,
     self_service: Option<bool>,
     way_back: Option<Spanned<String>>,
+    #[serde(default)]
+    registration: registration::RawRegistration,
     #[serde(default)]
     default: RawLayer,
     #[serde(default)]

@@ -100,6 +100,13 @@ impl KeyName {
     }
 }
 
+impl Default for KeyName {
+    /// What a key is called of which nothing is known.
+    fn default() -> Self {
+        Self("Key".to_owned())
+    }
+}
+
 impl fmt::Display for KeyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -332,4 +339,13 @@ pub struct Credential {
     pub added: String,
     /// Who registered it; only shown.
     pub added_by: String,
+}
+
+impl Credential {
+    /// Whether it can prove what itself and a login that requires so much want. A first-generation key proves a touch and
+    /// nothing more.
+    #[must_use]
+    pub fn can_prove(&self, required: Verification) -> bool {
+        self.verification.max(required) == Verification::None || self.protocol == Protocol::Fido2
+    }
 }

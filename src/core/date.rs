@@ -4,6 +4,10 @@ use std::time::Duration;
 
 /// Seconds of a day; UTC has no other ones here.
 const DAY: u64 = 86_400;
+/// 1970 began with a Thursday.
+const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// The moment that is `since_1970` after the beginning of 1970, as RFC 3339 in UTC to the second.
 #[must_use]
@@ -13,6 +17,21 @@ pub fn rfc3339(since_1970: Duration) -> String {
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// The same moment as a mail has it (RFC 5322 section 3.3).
+#[must_use]
+pub fn rfc5322(since_1970: Duration) -> String {
+    let seconds = since_1970.as_secs();
+    let (days, second) = (seconds / DAY, seconds % DAY);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let named = |names: &[&'static str], number: u64| {
+        usize::try_from(number).ok().and_then(|number| names.get(number).copied()).unwrap_or("?")
+    };
+    let weekday = named(&WEEKDAYS, days % 7);
+    let month = named(&MONTHS, month.saturating_sub(1));
+    format!("{weekday}, {day} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
 }
 
 /// The date `days` after 1970-01-01: the years, then the months, are taken off one by one.
@@ -62,6 +81,19 @@ mod tests {
             (253_402_300_799, "9999-12-31T23:59:59Z"),
         ] {
             assert_eq!(rfc3339(Duration::from_secs(seconds)), date, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn given_a_mail_then_its_date_has_the_day_of_the_week() {
+        for (seconds, date) in [
+            (0, "Thu, 1 Jan 1970 00:00:00 +0000"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 +0000"),
+            (1_000_000_000, "Sun, 9 Sep 2001 01:46:40 +0000"),
+            (1_795_428_000, "Mon, 23 Nov 2026 10:00:00 +0000"),
+            (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 +0000"),
+        ] {
+            assert_eq!(rfc5322(Duration::from_secs(seconds)), date, "{seconds}");
         }
     }
 

@@ -5,9 +5,12 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::assertion::{Challenge, Subject};
+use crate::attestation::{Admission, Attestation};
 use crate::credential::{Algorithm, Credential, KeyName, RpId, Verification};
 use crate::ctap::bus::{Bus, Happened};
 use crate::ctap::client::Client;
+use crate::key_name;
+use crate::models::{self, Advisory};
 use crate::ports::{Account, Fault, Host, KeyId, Keys, Machine, Moment, Origin};
 use crate::race::Race;
 use crate::record::CREDENTIALS_MAX;
@@ -30,10 +33,12 @@ pub struct Enrollment<'a> {
     pub account: &'a Account,
     /// Its credentials so far: none of them is made twice.
     pub existing: &'a [Credential],
-    /// The name of the new key; not among the existing ones.
-    pub name: &'a KeyName,
+    /// The name of the new key, not among the existing ones; `None` for that of its model.
+    pub name: Option<&'a KeyName>,
     /// The algorithms that the credential may have, the most wanted one first.
     pub algorithms: &'a [Algorithm],
+    /// Which keys may be registered.
+    pub admission: Admission<'a>,
     /// The relying party id to bind the credential to.
     pub rp_id: &'a RpId,
     /// What a login with it must prove beyond the touch, whatever the policy says.
@@ -55,6 +60,43 @@ impl Enrollment<'_> {
     fn proof(&self) -> Verification {
         self.verification.max(self.policy)
     }
+
+    /// Whether a key of that model, which attests itself like that, may be registered.
+    fn admit(
+        &self,
+        aaguid: Option<[u8; 16]>,
+        attestation: impl FnOnce() -> Attestation,
+    ) -> Result<(), EnrollError> {
+        let admitted =
+            self.admission.model(aaguid).and_then(|()| self.admission.attested(attestation));
+        admitted.map_err(EnrollError::NotAdmitted)
+    }
+
+    /// What a key is called whose device calls itself `product`, and the name that it gets.
+    fn names(
+        &self,
+        product: &[u8],
+        aaguid: Option<[u8; 16]>,
+    ) -> Result<(KeyName, KeyName), EnrollError> {
+        let model = key_name::of_model(product, aaguid);
+        let name = match self.name {
+            Some(name) => name.clone(),
+            None => key_name::free(&model, self.existing).ok_or(EnrollError::Full)?,
+        };
+        Ok((model, name))
+    }
+}
+
+/// A key that was registered and has proven itself.
+#[derive(Clone, Debug)]
+pub struct Enrolled {
+    /// The new credential.
+    pub credential: Credential,
+    /// What its model is called: the name that the credential has where none was chosen, less the number that tells it
+    /// from others. For whoever finds the name taken when it is to be written.
+    pub model: KeyName,
+    /// What is known against the model.
+    pub advisory: Option<Advisory>,
 }
 
 /// Registers a key and proves it with a login: two touches. Where several keys are plugged in all of them ask for the
@@ -67,11 +109,11 @@ pub fn enroll<M: Machine, H: Host, K: Keys>(
     host: &mut H,
     keys: &mut K,
     enrollment: &Enrollment<'_>,
-) -> Result<Credential, EnrollError> {
+) -> Result<Enrolled, EnrollError> {
     if enrollment.existing.len() >= CREDENTIALS_MAX {
         return Err(EnrollError::Full);
     }
-    if enrollment.existing.iter().any(|known| known.name == *enrollment.name) {
+    if enrollment.existing.iter().any(|known| Some(&known.name) == enrollment.name) {
         return Err(EnrollError::NameTaken);
     }
     let bus = Bus::new(keys);
@@ -101,7 +143,7 @@ impl<M: Machine, H: Host, K: Keys> Copy for Registering<'_, '_, '_, M, H, K> {}
 /// Has all keys ask for a touch, and goes on with the one that has it.
 fn choose<M: Machine, H: Host, K: Keys>(
     registering: Registering<'_, '_, '_, M, H, K>,
-) -> Result<Credential, EnrollError> {
+) -> Result<Enrolled, EnrollError> {
     let Registering { bus, stage, enrollment, chosen } = registering;
     let until = bus.now()?.after(enrollment.patience);
     let mut race = Race::default();
@@ -124,7 +166,7 @@ fn choose<M: Machine, H: Host, K: Keys>(
         }
         while let Some((key, outcome)) = race.step(bus)? {
             match outcome {
-                Ok(credential) => return Ok(credential),
+                Ok(enrolled) => return Ok(enrolled),
                 Err(error) if chosen.get() == Some(key) => return Err(error),
                 // Another key may do; where none does, it is the first one's error that is told.
                 Err(error) => failed = failed.or(Some(error)),
@@ -143,7 +185,7 @@ fn choose<M: Machine, H: Host, K: Keys>(
             if bus.now()? >= until {
                 return Err(EnrollError::NoKey);
             }
-            stage.invite()?;
+            stage.invite(enrollment.patience)?;
         }
         // The conversations have their own ends.
         let wait = if race.is_over() { until } else { bus.now()?.after(enrollment.patience) };
@@ -177,23 +219,33 @@ async fn register<M: Machine, H: Host, K: Keys>(
     registering: Registering<'_, '_, '_, M, H, K>,
     key: KeyId,
     sole: bool,
-) -> Result<Credential, EnrollError> {
+) -> Result<Enrolled, EnrollError> {
     let Registering { bus, stage, enrollment, chosen } = registering;
     let nonce = u64::from_be_bytes(stage.random()?);
     let until = bus.now()?.after(enrollment.patience);
     let client = Client::open(bus, key, nonce, until).await?;
     let is_touched = || chosen.set(Some(key));
-    let mut talk = Talk { stage, enrollment, client, is_touched, sole };
-    if talk.client.speaks_ctap2() {
-        talk.fido2(until).await
+    let device = bus.device(key)?;
+    let mut talk = Talk { stage, enrollment, client, is_touched, product: &device.product, sole };
+    let (made, firmware) = if talk.client.speaks_ctap2() {
+        talk.fido2(until).await?
     } else if enrollment.proof() == Verification::Required {
-        Err(EnrollError::Unverifying)
+        return Err(EnrollError::Unverifying);
     } else {
-        let credential = talk.u2f_make(until).await?;
+        let made = talk.u2f_make(until).await?;
         talk.client.turn().await?;
-        talk.u2f_prove(&credential).await?;
-        Ok(credential)
-    }
+        talk.u2f_prove(&made.credential).await?;
+        (made, None)
+    };
+    let Made { credential, model } = made;
+    let advisory = models::advisory(credential.aaguid, firmware, device.usb);
+    Ok(Enrolled { credential, model, advisory })
+}
+
+/// A new credential, which has yet to prove itself, and what its model is called.
+struct Made {
+    credential: Credential,
+    model: KeyName,
 }
 
 /// The conversation with one key.
@@ -203,6 +255,8 @@ struct Talk<'s, 'b, 'k, 'm, M: Machine, H: Host, K: Keys, F: Fn()> {
     client: Client<'b, 'k, K>,
     /// Called when it has got its first touch.
     is_touched: F,
+    /// What its device calls itself.
+    product: &'s [u8],
     /// No other key was plugged in when this one was.
     sole: bool,
 }

@@ -8,6 +8,7 @@
 
 pub mod ask;
 pub mod assertion;
+pub mod attestation;
 pub mod audit;
 pub mod base64url;
 pub mod cause;
@@ -17,7 +18,12 @@ pub mod ctap;
 pub mod date;
 pub mod enroll;
 pub mod findings;
+pub mod import;
+pub mod key_name;
 pub mod login;
+pub mod management;
+pub mod models;
+pub mod notice;
 pub mod pending;
 pub mod pin;
 pub mod pin_check;

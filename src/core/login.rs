@@ -1,5 +1,6 @@
 //! A login: who, under which policy, with which credentials, by which key; then the verdict, once.
 
+use due::Due;
 use trail::Trail;
 use waited::Waited;
 
@@ -7,12 +8,13 @@ use crate::ask::{Answered, Question, ask};
 use crate::assertion::{Rejected, Subject, Verified};
 use crate::cause::Cause;
 use crate::config::Settings;
-use crate::credential::{AccountName, Credential, Protocol, Verification};
+use crate::credential::{AccountName, Credential, Verification};
 use crate::policy::{Decision, Facts, Mode, decide};
 use crate::ports::{Account, Host, Keys, Machine, Origin, UserError};
 use crate::record::Record;
 use crate::verdict::{Answer, Reason, Verdict};
 
+mod due;
 mod settle;
 mod trail;
 mod waited;
@@ -31,6 +33,15 @@ pub struct Decided {
     pub cause: Option<Cause>,
 }
 
+/// What becomes of a notice that waits for the owner of the account.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Notices {
+    /// It stays for the next login: nobody logs in here.
+    Left,
+    /// It is told. Whoever is let in is its owner.
+    Told,
+}
+
 /// Decides one login and says it: to the log in one line, to the user where it helps, to the host as the
 /// PAM code. `arguments` are those of the module's line, `key=value`.
 pub fn login<M: Machine, H: Host, K: Keys>(
@@ -39,7 +50,7 @@ pub fn login<M: Machine, H: Host, K: Keys>(
     keys: &mut K,
     arguments: &[&[u8]],
 ) -> Answer {
-    let Decided { verdict, mode, .. } = decide_login(machine, host, keys, arguments);
+    let Decided { verdict, mode, .. } = decide_login(machine, host, keys, arguments, Notices::Told);
     if let Verdict::Deny(reason) = &verdict {
         // The password comes next: an interrupt that is still there when it was right would end the program then. After
         // a second factor nothing comes next, and the interrupt is the program's to act on.
@@ -63,6 +74,7 @@ pub fn decide_login<M: Machine, H: Host, K: Keys>(
     host: &mut H,
     keys: &mut K,
     arguments: &[&[u8]],
+    notices: Notices,
 ) -> Decided {
     let origin = host.origin();
     let mut trail = Trail::default();
@@ -71,7 +83,7 @@ pub fn decide_login<M: Machine, H: Host, K: Keys>(
     let verdict = match settings(machine, &origin, arguments, &mut trail) {
         Ok(settings) => {
             mode = settings.mode;
-            let line = Line { origin: &origin, arguments, settings: &settings };
+            let line = Line { origin: &origin, arguments, settings: &settings, notices };
             ceremony(machine, host, keys, &line, &mut trail)
                 .and_then(|verdict| unless_signalled(verdict, keys))
                 .unwrap_or_else(Verdict::Deny)
@@ -80,6 +92,9 @@ pub fn decide_login<M: Machine, H: Host, K: Keys>(
     };
     let (severity, line) = trail.line(&origin, &verdict, mode);
     host.log(severity, line.as_str());
+    if let Some(due) = trail.due {
+        due.tell(machine, host, &verdict);
+    }
     Decided { verdict, mode, cause: trail.cause }
 }
 
@@ -114,6 +129,7 @@ struct Line<'a> {
     origin: &'a Origin,
     arguments: &'a [&'a [u8]],
     settings: &'a Settings,
+    notices: Notices,
 }
 
 /// The steps of a login, each of which may end it.
@@ -124,7 +140,7 @@ fn ceremony<M: Machine, H: Host, K: Keys>(
     line: &Line<'_>,
     trail: &mut Trail,
 ) -> Result<Verdict, Reason> {
-    let Line { origin, settings, arguments } = *line;
+    let Line { origin, settings, arguments, notices } = *line;
     let names = host.asks_for_names();
     let typed = host.user().map_err(|error| match error {
         UserError::Conversation => Reason::Conversation,
@@ -140,19 +156,20 @@ fn ceremony<M: Machine, H: Host, K: Keys>(
     let required = match decide(facts, &settings.rules) {
         Decision::Ask(required) => required,
         Decision::Deny(reason) => return Err(reason),
-        Decision::Exempt(exempt) => return Ok(Verdict::Skip(exempt)),
+        Decision::Exempt(exempt) => {
+            let told = notices == Notices::Told && !facts.enrolled;
+            if told && due::is_owner(settings.mode, origin, &typed) {
+                trail.due = Due::without_a_key(machine, &account, trail);
+            }
+            return Ok(Verdict::Skip(exempt));
+        }
     };
     // No record and still to be asked: the table has no such line, and this is not the place to guess.
     let record = record.ok_or(Reason::NotEnrolled)?;
-    // A first-generation key proves a touch and nothing more: nobody is asked for one that could not be enough.
-    let usable: Vec<&Credential> = record
-        .credentials
-        .iter()
-        .filter(|credential| {
-            let need = credential.verification.max(required);
-            need == Verification::None || credential.protocol == Protocol::Fido2
-        })
-        .collect();
+    trail.only_key = record.credentials.len() == 1;
+    // Nobody is asked for one that could not be enough.
+    let usable: Vec<&Credential> =
+        record.credentials.iter().filter(|credential| credential.can_prove(required)).collect();
     if usable.is_empty() {
         return Err(Reason::VerificationUnavailable);
     }
@@ -169,7 +186,7 @@ fn ceremony<M: Machine, H: Host, K: Keys>(
         touch: settings.touch,
         pin_guard: settings.pin_guard,
     };
-    let case = settle::Case { account: &account, record: &record, settings, origin };
+    let case = settle::Case { account: &account, record: &record, settings, origin, notices };
     let answered = ask(machine, host, keys, &question, &mut |machine, host, answered| {
         conclude(machine, host, answered, &typed, required, &case, trail)
     });

@@ -2,10 +2,11 @@
 //! gives all of them back.
 
 use crate::credential::RpId;
-use crate::ctap::bus::{Bus, Happened};
+use crate::ctap::bus::Bus;
 use crate::ctap::client::Client;
 use crate::ctap::client_pin::Permission;
 use crate::enroll::EnrollError;
+use crate::management::sole;
 use crate::pin_exchange::{self, Terms};
 use crate::ports::{Host, KeyId, Keys, Machine};
 use crate::stage::Stage;
@@ -28,28 +29,6 @@ pub fn check_pin<M: Machine, H: Host, K: Keys>(
         .and_then(|key| bus.alone(key, check(&bus, &stage, key, patience))?);
     bus.settle();
     checked
-}
-
-/// The one key that is plugged in, or will be.
-fn sole<M: Machine, H: Host, K: Keys>(
-    bus: &Bus<'_, K>,
-    stage: &Stage<'_, M, H>,
-    patience: Duration,
-) -> Result<KeyId, EnrollError> {
-    let until = bus.now()?.after(patience);
-    loop {
-        match bus.plugged()?.as_slice() {
-            [] => stage.invite()?,
-            [key] => return Ok(*key),
-            _ => return Err(EnrollError::SeveralKeys),
-        }
-        if bus.now()? >= until {
-            return Err(EnrollError::NoKey);
-        }
-        if matches!(bus.wait(until)?, Happened::Signal(_)) {
-            return Err(EnrollError::Cancelled);
-        }
-    }
 }
 
 async fn check<M: Machine, H: Host, K: Keys>(

@@ -4,7 +4,7 @@
 use crate::ctap::client::{Client, Exchange, KeyError};
 use crate::ctap::client_pin::Permission;
 use crate::ctap::ctap2::{Info, Status};
-use crate::ctap::pin_protocol::{PinProtocol, SharedSecret, Token};
+use crate::ctap::pin_protocol::{PinProtocol, Point, SharedSecret, Token};
 use crate::ctap::session::CallError;
 use crate::pin::{NoPin, PinHash};
 use crate::ports::{Fault, Heard, Host, Keys, Machine, Moment};
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 /// What stands where the PIN is typed. A program may replace it by words of its own, and all that it is then clear from
 /// is the line before.
-const PROMPT: &str = "Security key PIN: ";
+pub(crate) const PROMPT: &str = "Security key PIN: ";
 
 /// A difference of the clocks that comes of sleep, and not of looking at one after the other.
 const SLEPT: Duration = Duration::from_secs(1);
@@ -95,7 +95,7 @@ pub(crate) async fn may_be_asked<K: Keys>(
 }
 
 /// How many tries are left, where they are more than `guard`.
-async fn tries_left<K: Keys>(
+pub(crate) async fn tries_left<K: Keys>(
     client: &mut Client<'_, '_, K>,
     protocol: PinProtocol,
     guard: u8,
@@ -130,34 +130,60 @@ pub(crate) async fn typed<M: Machine, H: Host, K: Keys>(
     Terms { protocol, guard, slept }: Terms,
     end: Moment,
 ) -> Result<PinHash, NoToken> {
-    client.is_there().await?;
-    client.release()?;
-    let start = client.now()?;
-    let mut pin = Err(NoPin::Declined);
-    let asked = stage
-        .show(introduction)
-        .and_then(|()| stage.ask(PROMPT, &mut |answer| pin = PinHash::of(answer)));
-    let taken = start.until(client.now()?);
-    stage.answered_after(taken);
-    if asked.is_err() || pin.is_err() {
-        client.stop_releasing()?;
-    }
-    asked?;
-    let pin = pin.map_err(|why| match why {
-        NoPin::Declined => NoToken::Declined,
-        NoPin::Unfit => NoToken::Unfit,
-    })?;
-    let end = end.after(taken);
-    let heard = client.retake(end).await?;
-    // The machine has slept. A key that took the other's place meanwhile may be behind the same descriptor; whichever is
-    // there has to prove itself anew.
-    if stage.asleep(client.now()?)?.saturating_sub(slept) >= SLEPT {
-        return Err(NoToken::Key(KeyError::Call(CallError::Gone)));
-    }
+    let mut ask = || {
+        stage.show(introduction)?;
+        ask_once(stage, PROMPT, PinHash::of)
+    };
+    let (pin, heard, end) = released(stage, client, slept, end, &mut ask).await?;
     if heard == Heard::Others {
         tries_left(client, protocol, guard, end).await?;
     }
     Ok(pin)
+}
+
+/// Asks for one PIN, which becomes what `take` makes of it.
+pub(crate) fn ask_once<M: Machine, H: Host, T>(
+    stage: &Stage<'_, M, H>,
+    prompt: &str,
+    take: impl Fn(&[u8]) -> Result<T, NoPin>,
+) -> Result<T, NoToken> {
+    let mut pin = Err(NoPin::Declined);
+    stage.ask(prompt, &mut |answer| pin = take(answer))?;
+    pin.map_err(|why| match why {
+        NoPin::Declined => NoToken::Declined,
+        NoPin::Unfit => NoToken::Unfit,
+    })
+}
+
+/// Has `ask` ask a person while others may use the key: what it comes to, whether others have, and when the conversation
+/// with the key ends now. `slept` is as in [`Terms`].
+pub(crate) async fn released<M: Machine, H: Host, K: Keys, T, E: From<NoToken>>(
+    stage: &Stage<'_, M, H>,
+    client: &mut Client<'_, '_, K>,
+    slept: Duration,
+    end: Moment,
+    ask: &mut dyn FnMut() -> Result<T, E>,
+) -> Result<(T, Heard, Moment), E> {
+    let failed = |error: KeyError| NoToken::Key(error);
+    client.is_there().await.map_err(failed)?;
+    client.release().map_err(NoToken::from)?;
+    let start = client.now().map_err(NoToken::from)?;
+    let answer = ask();
+    let taken = start.until(client.now().map_err(NoToken::from)?);
+    stage.answered_after(taken);
+    if answer.is_err() {
+        client.stop_releasing().map_err(NoToken::from)?;
+    }
+    let answer = answer?;
+    let end = end.after(taken);
+    let heard = client.retake(end).await.map_err(failed)?;
+    // The machine has slept. A key that took the other's place meanwhile may be behind the same descriptor; whichever is
+    // there has to prove itself anew.
+    let now = client.now().map_err(NoToken::from)?;
+    if stage.asleep(now).map_err(NoToken::from)?.saturating_sub(slept) >= SLEPT {
+        return Err(NoToken::Key(KeyError::Call(CallError::Gone)).into());
+    }
+    Ok((answer, heard, end))
 }
 
 /// Has the key give a token for `pin`, for one request of that kind at that relying party. One try is spent.
@@ -170,11 +196,7 @@ pub(crate) async fn token<M: Machine, H: Host, K: Keys>(
     until: Moment,
 ) -> Result<Token, NoToken> {
     let (protocol, permission, rp_id) = scope;
-    let theirs = client.key_agreement(protocol, until).await?;
-    // A point that is not on the curve: nothing is sent to such a key.
-    let private = Zeroizing::new(stage.random()?);
-    let (shared, ours) = SharedSecret::agree(protocol, &theirs, &private)
-        .ok_or(NoToken::Key(KeyError::Malformed))?;
+    let (shared, ours) = agree(stage, client, protocol, until).await?;
     let exchange = Exchange {
         shared: &shared,
         ours: &ours,
@@ -182,11 +204,33 @@ pub(crate) async fn token<M: Machine, H: Host, K: Keys>(
         scope: info.token_permissions.then_some((permission, rp_id)),
     };
     match client.token(&exchange, pin, until).await.map_err(NoToken::from) {
-        Err(NoToken::Wrong(_)) => match client.pin_retries(protocol, until).await {
-            Ok(retries) if retries.left == 0 => Err(NoToken::Blocked),
-            Ok(retries) => Err(NoToken::Wrong(Some(retries.left))),
-            Err(_) => Err(NoToken::Wrong(None)),
-        },
+        Err(NoToken::Wrong(_)) => Err(wrong(client, protocol, until).await),
         other => other,
+    }
+}
+
+/// Agrees on a secret with the key.
+pub(crate) async fn agree<M: Machine, H: Host, K: Keys>(
+    stage: &Stage<'_, M, H>,
+    client: &mut Client<'_, '_, K>,
+    protocol: PinProtocol,
+    until: Moment,
+) -> Result<(SharedSecret, Point), NoToken> {
+    let theirs = client.key_agreement(protocol, until).await?;
+    let private = Zeroizing::new(stage.random()?);
+    // A point that is not on the curve: nothing is sent to such a key.
+    SharedSecret::agree(protocol, &theirs, &private).ok_or(NoToken::Key(KeyError::Malformed))
+}
+
+/// How many tries a wrong PIN has left.
+pub(crate) async fn wrong<K: Keys>(
+    client: &mut Client<'_, '_, K>,
+    protocol: PinProtocol,
+    until: Moment,
+) -> NoToken {
+    match client.pin_retries(protocol, until).await {
+        Ok(retries) if retries.left == 0 => NoToken::Blocked,
+        Ok(retries) => NoToken::Wrong(Some(retries.left)),
+        Err(_) => NoToken::Wrong(None),
     }
 }

@@ -57,6 +57,26 @@ pub struct Fault {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct KeyId(pub u64);
 
+/// What the system has of a key's device. All of it is what the device says of itself, and nothing is checked.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Device {
+    /// The names of its maker and of itself, in whatever bytes it gave, at most 255 of them; empty where it has none.
+    pub product: Vec<u8>,
+    /// Its numbers on the USB; `None` where it is no such device.
+    pub usb: Option<Usb>,
+}
+
+/// The numbers of a USB device (USB 2.0 section 9.6.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Usb {
+    /// The maker (idVendor).
+    pub vendor: u16,
+    /// The maker's number for the device (idProduct).
+    pub product: u16,
+    /// Its release, in binary-coded decimal (bcdDevice), where it is known.
+    pub release: Option<u16>,
+}
+
 /// What ends a wait from outside.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Signal {
@@ -129,6 +149,11 @@ pub trait Keys {
     /// Whether the system shows its devices at all. Where it does not, it is of no use to wait for a key.
     fn are_visible(&self) -> bool {
         true
+    }
+
+    /// What the system has of the key's device, without a word to it. It names a key and decides nothing.
+    fn device(&mut self, _key: KeyId) -> Device {
+        Device::default()
     }
 
     /// Opens a key and takes the lock on it, without waiting.
@@ -264,6 +289,12 @@ pub trait Machine {
     /// [`FileError`]: none of it can be believed. The reason is [`NOT_ROOT`] where this process is not meant to.
     fn state(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError>;
 
+    /// The same for looking at it alone: other logins are not kept from it, and nothing is made.
+    ///
+    /// # Errors
+    /// As [`Machine::state`].
+    fn look_at_state(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError>;
+
     /// Replaces the state that was read last, whole or not at all.
     ///
     /// # Errors
@@ -343,6 +374,15 @@ pub trait Host {
     /// # Errors
     /// [`ConversationError`] when there is no conversation or it did not take the message.
     fn show(&mut self, text: &str) -> Result<(), ConversationError>;
+
+    /// Shows what is waited for from now on, a key or a touch, for `patience` at the most unless all of it ends before. A
+    /// host that can count shows how long that still is; for others it is a line as any.
+    ///
+    /// # Errors
+    /// As [`Host::show`].
+    fn cue(&mut self, text: &str, _patience: Duration) -> Result<(), ConversationError> {
+        self.show(text)
+    }
 
     /// Asks the user for something that nobody is to see (`PAM_PROMPT_ECHO_OFF`) and lends `read` the answer, which is
     /// wiped then: empty, where the user gave none.

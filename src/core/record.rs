@@ -20,6 +20,8 @@ use crate::text::{self, Source, quoted};
 
 pub use crate::text::Misfit;
 
+pub mod keys;
+
 /// The most credentials that a record may hold.
 pub const CREDENTIALS_MAX: usize = 64;
 /// The longest user handle, in bytes (WebAuthn section 5.4.3).
@@ -195,7 +197,7 @@ fn bytes(text: &str) -> Result<Vec<u8>, &'static str> {
 }
 
 /// The 16 bytes of a UUID in its one text: lower case, 8-4-4-4-12 (RFC 9562 section 4).
-fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+pub(crate) fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     let digits: String = text.chars().filter(|&c| c != '-').collect();
     let mut uuid = [0; 16];
     for (index, byte) in uuid.iter_mut().enumerate() {

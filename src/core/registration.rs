@@ -1,8 +1,9 @@
 //! Verification of a registration (WebAuthn Level 3 section 7.1): what a key answers to makeCredential,
 //! turned into a public key that a record may hold.
 //!
-//! Attestation chains are not judged: whose key it is, the person who registers it knows. What is checked
-//! is that the answer belongs to this request and that the credential is one that logins will accept.
+//! What is checked is that the answer belongs to this request and that the credential is one that logins will accept.
+//! Attestation chains are not judged here, and nowhere unless the policy wants it ([`crate::attestation`]): whose key it
+//! is, the person who registers it knows.
 
 use sha2::{Digest as _, Sha256};
 

@@ -95,20 +95,25 @@ impl<'m, M: Machine, H: Host> Stage<'m, M, H> {
 
     /// One message; a conversation that fails ends the login at once, before anything blinks.
     pub(crate) fn show(&self, text: &str) -> Result<(), NotShown> {
-        self.put(text, Shown::Other)
+        self.put(Shown::Other, |host| host.show(text))
     }
 
-    /// The text that asks for a touch, unless it stands there already.
-    pub(crate) fn cue(&self, text: &str) -> Result<(), NotShown> {
-        if self.shown.get() == Shown::Cue { Ok(()) } else { self.put(text, Shown::Cue) }
+    /// The text that asks for a touch, which is waited for so long, unless it stands there already.
+    pub(crate) fn cue(&self, text: &str, patience: Duration) -> Result<(), NotShown> {
+        if self.shown.get() == Shown::Cue { Ok(()) } else { self.cue_again(text, patience) }
     }
 
-    /// The text that asks for a key, unless it stands there already.
-    pub(crate) fn invite(&self) -> Result<(), NotShown> {
+    /// The text that asks for another touch than the one that was asked for before.
+    pub(crate) fn cue_again(&self, text: &str, patience: Duration) -> Result<(), NotShown> {
+        self.put(Shown::Cue, |host| host.cue(text, patience))
+    }
+
+    /// The text that asks for a key, which is waited for so long, unless it stands there already.
+    pub(crate) fn invite(&self, patience: Duration) -> Result<(), NotShown> {
         if self.shown.get() == Shown::Invitation {
             return Ok(());
         }
-        self.put("Insert your security key.", Shown::Invitation)
+        self.put(Shown::Invitation, |host| host.cue("Insert your security key.", patience))
     }
 
     /// A key was plugged in since, and is gone: it is to be asked for again.
@@ -175,8 +180,12 @@ impl<'m, M: Machine, H: Host> Stage<'m, M, H> {
         self.answering.set(self.answering.get().saturating_add(taken));
     }
 
-    fn put(&self, text: &str, shown: Shown) -> Result<(), NotShown> {
-        match self.with(|_, host| host.show(text)) {
+    fn put(
+        &self,
+        shown: Shown,
+        show: impl FnOnce(&mut H) -> Result<(), ConversationError>,
+    ) -> Result<(), NotShown> {
+        match self.with(|_, host| show(host)) {
             Ok(Ok(())) => {
                 self.shown.set(shown);
                 Ok(())

@@ -10,7 +10,11 @@ use toml::value::Datetime;
 
 use crate::base64url;
 use crate::credential::{AccountName, Credential};
+use crate::notice::{self, CHANGES_MAX, Change, Changed, Notice};
+use crate::ports::FileError;
 use crate::text::{self, Misfit, Source, quoted};
+
+pub mod keys;
 
 /// The most credentials that a state speaks of: those of a record.
 const CREDENTIALS_MAX: usize = crate::record::CREDENTIALS_MAX;
@@ -19,6 +23,8 @@ const CREDENTIALS_MAX: usize = crate::record::CREDENTIALS_MAX;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct State {
     user: AccountName,
+    /// What is to be told at the next login.
+    notice: Option<Notice>,
     credentials: Vec<Used>,
 }
 
@@ -50,7 +56,7 @@ impl State {
     /// The state of an account that has none yet.
     #[must_use]
     pub const fn new(user: AccountName) -> Self {
-        Self { user, credentials: Vec::new() }
+        Self { user, notice: None, credentials: Vec::new() }
     }
 
     /// Reads the text of a state, at most 64 KiB of UTF-8.
@@ -60,13 +66,14 @@ impl State {
     pub fn parse(text: &[u8]) -> Result<Self, Misfit> {
         let source = Source::new(text)?;
         let raw: RawState = source.parse()?;
-        let RawState { schema: _, user, credential } = raw;
+        let RawState { schema: _, user, notice, credential } = raw;
         if credential.len() > CREDENTIALS_MAX {
             return Err(text::nowhere("more than 64 credentials"));
         }
         Ok(Self {
             user: source
                 .value("user", &user, |user| AccountName::new(user).map_err(|bad| bad.0))?,
+            notice: notice.map(|raw| parse_notice(source, &raw)).transpose()?,
             credentials: credential
                 .iter()
                 .map(|raw| parse_used(source, raw))
@@ -78,6 +85,15 @@ impl State {
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut text = format!("schema = 1\nuser = {}\n", quoted(self.user.as_str()));
+        if let Some(notice) = &self.notice {
+            let Notice { changes, what, key, when, by } = notice;
+            text.push_str(&format!("\n[notice]\nchanges = {changes}\n"));
+            text.push_str(&format!("what = {}\nkey = {}\n", quoted(what.word()), quoted(key)));
+            if let Some(when) = when {
+                text.push_str(&format!("when = {when}\n"));
+            }
+            text.push_str(&format!("by = {}\n", quoted(by)));
+        }
         for used in &self.credentials {
             let hash = base64url::encode(&used.id_hash);
             text.push_str(&format!("\n[[credential]]\nid_hash = {}\n", quoted(&hash)));
@@ -129,6 +145,16 @@ impl State {
         }
     }
 
+    /// The last use of `credential` that is known of, by its name and registration.
+    #[must_use]
+    pub fn last_use(&self, credential: &Credential) -> Option<Use<'_>> {
+        self.known(credential).map(|used| Use {
+            counter: used.counter,
+            when: used.last_used.as_deref(),
+            service: &used.last_service,
+        })
+    }
+
     /// The uses that were for `service`, each as a text that no two uses share.
     #[must_use]
     pub fn marks(&self, service: &str) -> Vec<String> {
@@ -151,9 +177,45 @@ impl State {
         }
     }
 
+    /// Puts a change down, for the next login to tell.
+    pub fn announce(&mut self, change: &Change<'_>) {
+        self.notice = Some(Notice::new(change).after(self.notice.as_ref()));
+    }
+
+    /// What is to be told, and from here on has been.
+    pub fn take_notice(&mut self) -> Option<Notice> {
+        self.notice.take()
+    }
+
+    /// Puts down again what was taken and then not told. What was announced since is later.
+    pub fn put_back(&mut self, notice: Notice) {
+        self.notice = Some(match self.notice.take() {
+            Some(later) => later.after(Some(&notice)),
+            None => notice,
+        });
+    }
+
     fn known(&self, credential: &Credential) -> Option<&Used> {
         self.credentials.iter().find(|used| used.is_of(credential))
     }
+}
+
+/// The text of the state of `user` with one more change to tell, where `text` is what there was: what is no state, or that of
+/// an account of another name, is replaced, as a login does it.
+#[must_use]
+pub fn announced(text: Option<&[u8]>, user: &AccountName, change: &Change<'_>) -> String {
+    let state = text.and_then(|text| State::parse(text).ok());
+    let state = state.filter(|state| state.belongs_to(user));
+    let mut state = state.unwrap_or_else(|| State::new(user.clone()));
+    state.announce(change);
+    state.to_toml()
+}
+
+/// Whether what could not be read is no state, and can be replaced: what others could have written is left for somebody to
+/// look at.
+#[must_use]
+pub fn is_none(error: &FileError) -> bool {
+    matches!(error.reason, "changed" | "empty" | "too_large")
 }
 
 impl Used {
@@ -170,6 +232,7 @@ struct RawState {
     #[expect(dead_code, reason = "its presence is all that is asked of it here")]
     schema: i64,
     user: Spanned<String>,
+    notice: Option<RawNotice>,
     #[serde(default)]
     credential: Vec<RawUsed>,
 }
@@ -182,6 +245,34 @@ struct RawUsed {
     counter: Spanned<i64>,
     last_used: Option<Datetime>,
     last_service: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawNotice {
+    changes: Spanned<i64>,
+    what: Spanned<String>,
+    key: String,
+    when: Option<Datetime>,
+    by: String,
+}
+
+fn parse_notice(source: Source<'_>, raw: &RawNotice) -> Result<Notice, Misfit> {
+    Ok(Notice {
+        changes: source.value("changes", &raw.changes, |&changes| {
+            let changes = u16::try_from(changes).ok();
+            let known = changes.filter(|changes| (1..=CHANGES_MAX).contains(changes));
+            known.ok_or("must be 1 to 999")
+        })?,
+        what: source.value("what", &raw.what, |word| {
+            let known = Changed::ALL.into_iter().find(|what| what.word() == word);
+            known.ok_or("must be \"registered\", \"removed\", \"renamed\" or \"reset\"")
+        })?,
+        // Only shown.
+        key: notice::key(&raw.key),
+        when: raw.when.map(|when| when.to_string()),
+        by: notice::by(&raw.by),
+    })
 }
 
 fn parse_used(source: Source<'_>, raw: &RawUsed) -> Result<Used, Misfit> {

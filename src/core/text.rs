@@ -219,3 +219,7 @@ pub(crate) fn counter(word: &str) -> Result<CounterPolicy, &'static str> {
     let known = CounterPolicy::ALL.into_iter().find(|rule| rule.word() == word);
     known.ok_or("must be \"deny\" or \"warn\"")
 }
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+pub(crate) mod fields;

@@ -51,8 +51,20 @@ impl Places {
     /// # Errors
     /// [`FileError`] for anything else.
     pub fn read_config(&self) -> Result<Option<TextFile>, FileError> {
-        let place = self.beneath(&self.config);
-        let (Some(directory), Some(name)) = (self.config.parent(), self.config.file_name()) else {
+        self.read(&self.config)
+    }
+
+    /// Another file of the administrator's that the policy names, of the same size and as safe as that is.
+    ///
+    /// # Errors
+    /// [`FileError`], also where there is none.
+    pub fn read_named(&self, path: &Path) -> Result<TextFile, FileError> {
+        self.read(path)?.ok_or_else(|| error(&self.beneath(path), "missing", Errno::ENOENT))
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<TextFile>, FileError> {
+        let place = self.beneath(path);
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(error(&place, "path", Errno::EINVAL));
         };
         let walk = self.walk();
@@ -185,6 +197,28 @@ mod tests {
         mode(&places.root.join(RECORD), 0o600);
         fs::write(places.root.join(RECORD), [b'#'; FILE_MAX]).unwrap();
         assert_eq!(places.read_record(UID).unwrap().unwrap().text.len(), FILE_MAX);
+    }
+
+    // E14, F6: the list of the trusted is as safe as the policy that names it, or none.
+    #[test]
+    fn a_file_that_the_policy_names_is_checked_like_the_policy() {
+        let places = tree("files-named");
+        let path = Path::new("/etc/fidokey/roots.pem");
+        let real = places.root.join("etc/fidokey/roots.pem");
+        assert_eq!(places.read_named(path).unwrap_err().reason, "missing");
+        fs::write(&real, "roots").unwrap();
+        mode(&real, 0o644);
+        assert_eq!(places.read_named(path).unwrap().text, b"roots");
+        mode(&real, 0o666);
+        assert_eq!(places.read_named(path).unwrap_err().reason, "mode");
+        mode(&real, 0o644);
+        mode(&places.root.join("etc/fidokey"), 0o777);
+        assert_eq!(places.read_named(path).unwrap_err().reason, "mode");
+        mode(&places.root.join("etc/fidokey"), 0o755);
+        fs::rename(&real, real.with_extension("moved")).unwrap();
+        symlink(real.with_extension("moved"), &real).unwrap();
+        assert_eq!(places.read_named(path).unwrap_err().reason, "symlink");
+        assert!(places.read_named(Path::new("/")).is_err());
     }
 
     // F1, F2.

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use fidokey_core::ports::{
-    Fault, Gone, Heard, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal,
+    Device, Fault, Gone, Heard, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal,
 };
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
@@ -16,12 +16,16 @@ use nix::sys::stat::{fstat, major, minor};
 
 use crate::clock;
 use crate::descriptors::{fill, open_at};
+use crate::device::described;
 use crate::hotplug::Hotplug;
 use crate::listing::names;
 use crate::lock::{LockError, try_lock};
 use crate::open_keys::OpenKeys;
 use crate::report_descriptor::{DESCRIPTOR_MAX, is_fido};
 use crate::signals::Signals;
+
+/// The most that sysfs ever has in a file that is read here: one page.
+const UEVENT_MAX: usize = 4096;
 
 /// The security keys of this machine. Dropping it closes all of them, gives up their locks, and lets the program have
 /// its signals again.
@@ -100,6 +104,12 @@ impl Hidraw {
         Ok(keys.into_iter().map(look).collect())
     }
 
+    /// The node of `key`.
+    #[must_use]
+    pub fn path(&self, key: KeyId) -> PathBuf {
+        self.dev.join(node(key))
+    }
+
     /// Whether there has been a HID device since the machine was started.
     #[must_use]
     pub fn has_class(&self) -> bool {
@@ -141,6 +151,15 @@ impl Keys for Hidraw {
         let mut keys = nodes(&self.sys)?;
         keys.retain(|key| self.is_fido(*key));
         Ok(keys)
+    }
+
+    fn device(&mut self, key: KeyId) -> Device {
+        let node = self.sys.join(node(key));
+        // What cannot be read is not known: it only gives the key a name.
+        let uevent = read_at_most(&node.join("device/uevent"), UEVENT_MAX).unwrap_or_default();
+        // On the USB the device above the HID device is an interface, and the one above that has the descriptor.
+        let release = read_at_most(&node.join("device/../../bcdDevice"), 16).unwrap_or_default();
+        described(&uevent, &release)
     }
 
     // The class comes with the first device of its kind, the directory of classes with sysfs.
@@ -283,6 +302,8 @@ fn lock(fd: &OwnedFd) -> Result<(), OpenError> {
 mod tests {
     #![expect(clippy::disallowed_methods, reason = "a test may look at the clock and wait")]
 
+    use fidokey_core::ports::Usb;
+
     use super::*;
     use crate::report_descriptor::tests::{KEY, KEYBOARD};
     use crate::scratch::scratch;
@@ -316,6 +337,38 @@ mod tests {
             fs::write(hidraw.sys.join(odd).join("device/report_descriptor"), KEY).unwrap();
         }
         assert_eq!(hidraw.plugged(), Ok(vec![KeyId(9), KeyId(10)]));
+    }
+
+    // D19, E12: the kernel's words, with whatever the device has put among them.
+    #[test]
+    fn a_device_is_described_by_the_kernels_own_lines() {
+        let mut hidraw = tree("hidraw-device", &[(1, KEY), (2, KEY), (3, KEY), (4, KEY)]);
+        let write = |number: u32, uevent: &[u8]| {
+            fs::write(hidraw.sys.join(format!("hidraw{number}/device/uevent")), uevent).unwrap();
+        };
+        write(
+            1,
+            b"DRIVER=hid-generic\nHID_ID=0003:00001050:00000407\nHID_NAME=Yubico YubiKey\n\
+              HID_NAME=another\nHID_ID=0003:00000001:00000002\nHID_UNIQ=\n",
+        );
+        write(2, &[b"HID_ID=0005:00001050:00000407\nHID_NAME=", &[0xff; 300][..]].concat());
+        write(3, &[b"HID_NAME=", &[b'x'; 5000][..]].concat());
+        // As on the USB: the HID device in an interface in the device.
+        let usb = hidraw.sys.parent().unwrap().join("usb");
+        fs::create_dir_all(usb.join("interface")).unwrap();
+        fs::write(usb.join("bcdDevice"), "0442\n").unwrap();
+        fs::rename(hidraw.sys.join("hidraw1/device"), usb.join("interface/hid")).unwrap();
+        symlink(usb.join("interface/hid"), hidraw.sys.join("hidraw1/device")).unwrap();
+
+        let first = hidraw.device(KeyId(1));
+        assert_eq!(first.product, b"Yubico YubiKey");
+        let usb = Usb { vendor: 0x1050, product: 0x0407, release: Some(0x0442) };
+        assert_eq!(first.usb, Some(usb));
+        let second = hidraw.device(KeyId(2));
+        assert_eq!((second.product, second.usb), (vec![0xff; 255], None));
+        for nothing in [3, 4, 5] {
+            assert_eq!(hidraw.device(KeyId(nothing)), Device::default(), "{nothing}");
+        }
     }
 
     // U13.

@@ -10,11 +10,13 @@ use std::time::Duration;
 use fidokey_core::credential::Uid;
 use fidokey_core::ports::{Fault, FileError, TextFile};
 use fidokey_core::record::{Misfit, Record};
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::unistd::fsync;
+use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
 use crate::descriptors::{create_at, open_at};
 use crate::files::{Places, account_file, account_in};
+use crate::holder::holder;
 use crate::listing::names_in;
 use crate::lock::{LockError, lock};
 use crate::replace::Replacement;
@@ -33,8 +35,8 @@ pub enum WriteError {
     Fault(Fault),
     /// The directory or a file in it cannot be trusted, read or written.
     File(FileError),
-    /// Another writer has held the lock all the time.
-    Locked,
+    /// Another writer has held the lock all the time: the process of this number, where that can be told.
+    Locked(Option<u32>),
     /// The record would not be read again.
     Misfit(Misfit),
 }
@@ -44,7 +46,10 @@ impl fmt::Display for WriteError {
         match self {
             Self::Fault(fault) => write!(f, "{} failed (error {})", fault.call, fault.errno),
             Self::File(error) => error.fmt(f),
-            Self::Locked => f.write_str("another registration is under way"),
+            Self::Locked(Some(holder)) => {
+                write!(f, "another registration is under way (process {holder})")
+            }
+            Self::Locked(None) => f.write_str("another registration is under way"),
             Self::Misfit(misfit) => write!(f, "the new record would not be read: {misfit}"),
         }
     }
@@ -123,6 +128,23 @@ impl LockedRecords<'_> {
             .and_then(|()| fsync(&self.users))
             .map_err(|errno| WriteError::File(failed(&place, errno)))
     }
+
+    /// Removes the record of `uid`, whatever is in it: whether there was one. After this it is gone from the disk.
+    ///
+    /// # Errors
+    /// [`FileError`]: it is there, unless it is the last step that failed, the synchronisation of the directory.
+    pub fn remove(&self, uid: Uid) -> Result<bool, FileError> {
+        let name = account_file(uid);
+        let place = self.places.beneath(&self.places.users).join(&name);
+        match unlinkat(&self.users, &name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) => {
+                fsync(&self.users).map_err(|errno| failed(&place, errno))?;
+                Ok(true)
+            }
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(failed(&place, errno)),
+        }
+    }
 }
 
 /// Opens and locks the lock file, which is made where it is absent and is never removed.
@@ -132,7 +154,7 @@ fn lock_file(places: &Places, users: &OwnedFd, place: &Path) -> Result<OwnedFd, 
     let open = create_at(users, LOCK, flags).map_err(|errno| failed(place, errno))?;
     lock(&open, PATIENCE).map_err(|refused| match refused {
         LockError::Fault(fault) => WriteError::Fault(fault),
-        LockError::Held => WriteError::Locked,
+        LockError::Held => WriteError::Locked(holder(&open)),
         LockError::Refused(errno) => failed(place, errno).into(),
     })?;
     // After locking: a file that was removed meanwhile has no name any more, and locks nobody out.
@@ -269,6 +291,20 @@ added_by = "root"
         assert_eq!(files(&places), [".lock"]);
     }
 
+    #[test]
+    fn a_removed_record_is_proven_absent_whatever_was_in_it() {
+        let places = places("removed");
+        let records = places.lock_records().unwrap();
+        assert_eq!(records.remove(1000), Ok(false));
+        records.write(&record(&["a"])).unwrap();
+        assert_eq!(records.remove(1000), Ok(true));
+        assert_eq!(places.read_record(1000), Ok(None));
+        std::os::unix::fs::symlink("/dev/null", places.beneath(&places.users).join("1000.toml"))
+            .unwrap();
+        assert_eq!(records.remove(1000), Ok(true));
+        assert_eq!(files(&places), [".lock"]);
+    }
+
     // E8.
     #[test]
     fn two_that_register_at_once_are_both_there() {
@@ -297,7 +333,8 @@ added_by = "root"
     fn given_a_lock_that_is_held_then_it_is_said_in_bounded_time() {
         let places = places("held");
         let _held = places.lock_records().unwrap();
-        assert!(matches!(places.lock_records(), Err(WriteError::Locked)));
+        let own = std::process::id();
+        assert_eq!(places.lock_records().err(), Some(WriteError::Locked(Some(own))));
     }
 
     #[test]

@@ -95,6 +95,26 @@ impl Drop for Signals {
     }
 }
 
+/// This thread with every signal blocked, so that nothing but SIGKILL comes between a change and what is told of it. Dropping
+/// it gives the mask back, and what is pending then has its effect. For the command.
+#[derive(Debug)]
+#[must_use]
+pub struct Undisturbed(Option<SigSet>);
+
+impl Undisturbed {
+    /// Blocks them, where that is possible.
+    pub fn begin() -> Self {
+        Self(SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok())
+    }
+}
+
+impl Drop for Undisturbed {
+    fn drop(&mut self) {
+        // It cannot fail for a mask that the kernel itself has given.
+        let _ = self.0.map(|mask| mask.thread_set_mask());
+    }
+}
+
 /// A signalfd for `signals`: not blocking, close-on-exec, no standard stream.
 fn descriptor(signals: [signal::Signal; 2]) -> Option<OwnedFd> {
     let signals: SigSet = signals.into_iter().collect();
@@ -224,6 +244,18 @@ pub(crate) mod tests {
         let signals = Signals::begin().unwrap();
         signals.take_interrupt();
         assert_eq!(signals.pending(), None);
+    }
+
+    #[test]
+    fn given_a_signal_while_undisturbed_then_it_has_its_effect_afterwards() {
+        handle_all();
+        let undisturbed = Undisturbed::begin();
+        for signal in [SIGHUP, SIGINT, signal::Signal::SIGWINCH] {
+            raise(signal).unwrap();
+        }
+        assert_eq!(handled(), []);
+        drop(undisturbed);
+        assert_eq!(handled(), [SIGHUP, SIGINT, signal::Signal::SIGWINCH]);
     }
 
     // INV-5, X6.

@@ -224,6 +224,14 @@ impl Stacks {
         self.services().into_iter().filter_map(text).collect()
     }
 
+    /// Whether the file that a service or an include of that name would be read from is there, or may be, though it cannot be
+    /// read.
+    #[must_use]
+    pub fn may_be_there(&self, name: &[u8]) -> bool {
+        let Some(tree) = self.tree() else { return true };
+        places_of(name).iter().any(|path| !matches!(tree.look(path), Ok(None)))
+    }
+
     /// The administrator's directory, to be written to, and where the file of a service is in it.
     fn etc(&self, name: &str) -> Result<(OwnedFd, PathBuf), FileError> {
         let directory = beneath(&self.places.root, ETC);
@@ -266,14 +274,18 @@ fn is_file(tree: &Tree, path: &Path) -> bool {
     matches!(tree.look(path), Ok(Some(found)) if found.kind == SeenKind::File)
 }
 
-/// The first file that libpam would open for `name`.
-fn path_in(tree: &Tree, name: &[u8]) -> Option<PathBuf> {
+/// Where libpam would look for `name`, in this order.
+fn places_of(name: &[u8]) -> Vec<PathBuf> {
     let name = Path::new(OsStr::from_bytes(name));
-    let paths: Vec<PathBuf> = match name.is_absolute() {
+    match name.is_absolute() {
         true => vec![name.to_owned()],
         false => [ETC].iter().chain(&VENDOR).map(|place| Path::new(place).join(name)).collect(),
-    };
-    paths.into_iter().find(|path| is_file(tree, path))
+    }
+}
+
+/// The first file that libpam would open for `name`.
+fn path_in(tree: &Tree, name: &[u8]) -> Option<PathBuf> {
+    places_of(name).into_iter().find(|path| is_file(tree, path))
 }
 
 fn beneath(root: &Path, path: &str) -> PathBuf {
@@ -317,6 +329,25 @@ mod tests {
     fn put(stacks: &Stacks, place: &str, text: &str) {
         fs::write(stacks.places.root.join(place), text).unwrap();
         mode(&stacks.places.root.join(place), 0o644);
+    }
+
+    // I11.
+    #[test]
+    fn what_cannot_be_read_may_be_there_and_what_is_missing_is_not() {
+        let stacks = stacks("stack_may_be_there");
+        put(&stacks, "etc/pam.d/sudo", "");
+        put(&stacks, "etc/long", &"#".repeat(STACK_MAX + 1));
+        fs::create_dir(stacks.places.root.join("etc/directory")).unwrap();
+        symlink("long", stacks.places.root.join("etc/link")).unwrap();
+        symlink("nowhere", stacks.places.root.join("etc/dangling")).unwrap();
+        for name in ["/etc/long", "/etc/directory", "/etc/link"] {
+            assert_eq!(stacks.stack(name.as_bytes()), None);
+            assert!(stacks.may_be_there(name.as_bytes()), "{name}");
+        }
+        for name in ["/etc/none", "/etc/dangling", "/none/none", "none"] {
+            assert!(!stacks.may_be_there(name.as_bytes()), "{name}");
+        }
+        assert!(stacks.may_be_there(b"sudo") && stacks.stack(b"sudo").is_some());
     }
 
     // I3.

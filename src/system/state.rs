@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fidokey_core::credential::Uid;
-use fidokey_core::ports::{FileError, TextFile};
+use fidokey_core::notice::Change;
+use fidokey_core::ports::{Account, FileError, TextFile};
+use fidokey_core::state::{announced, is_none};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
@@ -18,6 +20,8 @@ use crate::walk::{Kind, error, failed};
 
 /// How long to wait for another login of the account, which needs milliseconds; it may be stopped, or its disk stuck.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// The same for the command, whose change no later login would make up for: many logins may be waiting for it too.
+const PATIENCE_TO_ANNOUNCE: Duration = Duration::from_secs(2);
 
 /// The state of one account, locked against other logins of it until this is dropped.
 #[derive(Debug)]
@@ -36,9 +40,17 @@ impl Places {
     /// # Errors
     /// [`FileError`]: the directory is missing, or others may look into it.
     pub(crate) fn account_state(&self, uid: Uid) -> Result<AccountState, FileError> {
+        self.account_state_within(uid, PATIENCE)
+    }
+
+    fn account_state_within(
+        &self,
+        uid: Uid,
+        patience: Duration,
+    ) -> Result<AccountState, FileError> {
         let place = self.beneath(&self.state);
         let directory = self.state_directory()?;
-        let lock = take(&directory, &place, uid);
+        let lock = take(&directory, &place, uid, patience);
         Ok(AccountState { places: self.clone(), uid, directory, lock })
     }
 
@@ -75,6 +87,21 @@ impl Places {
         change(&file.text).map_or(Ok(()), |text| state.write(&text))
     }
 
+    /// Puts `change`, which was made, down in the state of `account`, for its next login to tell; waits up to two seconds for
+    /// logins of the account. What is no state, or one of another account of that number, is replaced, as a login does it.
+    ///
+    /// # Errors
+    /// [`FileError`]: the next login will not tell. A state that others could have written is left alone.
+    pub fn announce(&self, account: &Account, change: &Change<'_>) -> Result<(), FileError> {
+        let state = self.account_state_within(account.uid, PATIENCE_TO_ANNOUNCE)?;
+        let known = match state.read() {
+            Ok(file) => file.map(|file| file.text),
+            Err(error) if is_none(&error) => None,
+            Err(error) => return Err(error),
+        };
+        state.write(&announced(known.as_deref(), &account.name, change))
+    }
+
     /// The states of all accounts that can be read, without a lock: a state is replaced in one step.
     ///
     /// # Errors
@@ -101,13 +128,18 @@ impl Places {
 }
 
 /// Opens and locks the lock file of `uid`, which is made where it is absent and never removed.
-fn take(directory: &OwnedFd, place: &Path, uid: Uid) -> Result<OwnedFd, FileError> {
+fn take(
+    directory: &OwnedFd,
+    place: &Path,
+    uid: Uid,
+    patience: Duration,
+) -> Result<OwnedFd, FileError> {
     let name = format!(".{uid}.lock");
     let place = place.join(&name);
     let flags =
         OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let open = create_at(directory, name.as_str(), flags).map_err(|errno| failed(&place, errno))?;
-    lock(&open, PATIENCE).map_err(|refused| match refused {
+    lock(&open, patience).map_err(|refused| match refused {
         LockError::Fault(fault) => failed(&place, Errno::from_raw(fault.errno)),
         LockError::Held => error(&place, "locked", Errno::EWOULDBLOCK),
         LockError::Refused(errno) => failed(&place, errno),

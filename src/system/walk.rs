@@ -175,7 +175,7 @@ pub(crate) fn failed(place: &Path, errno: Errno) -> FileError {
 }
 
 /// No system call failed, but what it showed is not acceptable.
-fn refused(place: &Path, reason: &'static str) -> FileError {
+pub(crate) fn refused(place: &Path, reason: &'static str) -> FileError {
     FileError { path: place.to_string_lossy().into_owned(), reason, errno: 0 }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! fidokey-key --store FILE [--touch POLICY] [--control SOCKET] [--generation 1|2] [--interval MILLISECONDS]
+//!             [--product TEXT] [--reader yes]
 //! fidokey-key ctl SOCKET COMMAND…
 //! ```
 //!
@@ -23,7 +24,7 @@ type Fallible<T> = Result<T, Box<dyn Error>>;
 
 const USAGE: &str =
     "usage: fidokey-key --store FILE [--touch at-once|after:MS|never] [--control SOCKET] [--generation 1|2]
-                   [--interval MS]
+                   [--interval MS] [--product TEXT] [--reader yes] [--attestation self]
        fidokey-key ctl SOCKET COMMAND...";
 
 fn main() -> ExitCode {
@@ -65,6 +66,15 @@ fn serve(arguments: &[String]) -> Fallible<()> {
     if let Some(interval) = options.interval {
         key = key.interval(interval);
     }
+    if let Some(product) = &options.product {
+        key = key.product(product);
+    }
+    if options.reader {
+        key = key.with_reader();
+    }
+    if options.self_attested {
+        key = key.customize(|customization| customization.use_batch_attestation = false);
+    }
     let mut server = Server {
         key: if options.generation == 1 { key.u2f_only() } else { key },
         touch: options.touch,
@@ -97,6 +107,9 @@ struct Options {
     generation: u8,
     control: Option<PathBuf>,
     interval: Option<Duration>,
+    product: Option<String>,
+    reader: bool,
+    self_attested: bool,
     store: PathBuf,
     touch: Touch,
 }
@@ -104,21 +117,27 @@ struct Options {
 impl Options {
     fn parse(arguments: &[String]) -> Fallible<Self> {
         let (mut control, mut store, mut touch) = (None, None, Touch::AtOnce);
-        let mut interval = None;
-        let mut generation = 2;
+        let (mut interval, mut product) = (None, None);
+        let (mut generation, mut reader, mut self_attested) = (2, false, false);
         for pair in arguments.chunks(2) {
             match pair {
+                [option, value] if option == "--attestation" && value == "self" => {
+                    self_attested = true;
+                }
                 [option, value] if option == "--control" => control = Some(value.into()),
                 [option, value] if option == "--generation" => generation = value.parse()?,
                 [option, value] if option == "--interval" => {
                     interval = Some(Duration::from_millis(value.parse()?));
                 }
+                [option, value] if option == "--product" => product = Some(value.clone()),
+                [option, value] if option == "--reader" && value == "yes" => reader = true,
                 [option, value] if option == "--store" => store = Some(value.into()),
                 [option, value] if option == "--touch" => touch = parse_touch(value)?,
                 _ => return Err(USAGE.into()),
             }
         }
-        Ok(Self { generation, control, interval, store: store.ok_or(USAGE)?, touch })
+        let store = store.ok_or(USAGE)?;
+        Ok(Self { generation, control, interval, product, reader, self_attested, store, touch })
     }
 }
 
@@ -177,6 +196,8 @@ impl Server {
                 }
                 Ok(String::new())
             }
+            // Whether it asks for one now.
+            ("is-asking", "") => Ok(format!("{}\n", self.plugged()?.is_asking())),
             // As if somebody had set it with another program; the key is out and in again afterwards.
             ("pin", pin) => {
                 let was_plugged = self.handle.take().is_some();

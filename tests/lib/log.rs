@@ -12,9 +12,9 @@
 const ALWAYS: [&str; 9] =
     ["result", "code", "reason", "user", "uid", "ruser", "rhost", "tty", "service"];
 /// Those that follow where they apply. `errno` is the call's, directly after it, or the file's.
-const SOMETIMES: [&str; 14] = [
-    "cred", "key", "counter", "call", "errno", "state", "file", "problem", "line", "column",
-    "argument", "setting", "errno", "detail",
+const SOMETIMES: [&str; 15] = [
+    "cred", "key", "keys", "counter", "call", "errno", "state", "file", "problem", "line",
+    "column", "argument", "setting", "errno", "detail",
 ];
 /// Each of the first is there only with the second.
 const TOGETHER: [(&str, &str); 7] = [
@@ -116,6 +116,7 @@ impl LogLine {
                 "cred" => value.is_some_and(|value| {
                     value.len() == 8 && value.bytes().all(|b| b.is_ascii_hexdigit())
                 }),
+                "keys" => one_of(&["1"]),
                 "counter" => one_of(&["went_back"]),
                 "state" => one_of(&[
                     "limited",
@@ -209,7 +210,7 @@ mod tests {
     fn given_lines_of_the_grammar_then_they_are_read() {
         for rest in [
             "",
-            " cred=1a2b3c4d key=\"Blue key\" counter=went_back state=unwritten",
+            " cred=1a2b3c4d key=\"Blue key\" keys=1 counter=went_back state=unwritten",
             " call=getrandom errno=38",
             " call=getrandom errno=38 state=new detail=x",
             " file=/etc/fidokey/users/1000.toml problem=symlink errno=40",
@@ -244,6 +245,8 @@ mod tests {
             " detail=x detail=x",
             " detail=x state=new",
             " cred=1a2b3c4d",
+            " keys=2",
+            " keys=1 cred=1a2b3c4d key=x",
             " call=getrandom",
             " call=getrandom state=new errno=38",
             " call=getrandom errno=38 file=/x problem=y errno=1",

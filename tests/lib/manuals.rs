@@ -1,13 +1,16 @@
 //! The parts of the manuals that the code says better: the policy's table, what is answered for each denial, what the
-//! doctor finds, and the keys of the policy file. `make manuals` writes them; a test holds them against the code.
+//! doctor finds; and which keys of policy, record and state their manuals have to tell. `make manuals` writes the former; a
+//! test holds both against the code. Verbs and options are not here: the command has its definition for itself.
 
 use std::fmt::Write as _;
 
 use fidokey_core::assertion::Rejected;
-use fidokey_core::config::keys::{KEYS, Key};
+use fidokey_core::config::keys::{KEYS, Key, REGISTRATION, TOP};
 use fidokey_core::findings::{Kind, Severity};
 use fidokey_core::policy::{Line, Rule, TABLE, Then};
 use fidokey_core::ports::Fault;
+use fidokey_core::record::keys as record;
+use fidokey_core::state::keys as state;
 use fidokey_core::verdict::{Reason, Row};
 
 /// Every reason; [`Reason::Rejected`] and [`Reason::Fault`] once.
@@ -88,14 +91,13 @@ pub struct Manual {
 
 /// All manuals with such parts.
 #[must_use]
-pub fn manuals() -> [Manual; 3] {
+pub fn manuals() -> [Manual; 2] {
     [
         Manual { file: "fidokey.1", parts: vec![("findings", findings())] },
         Manual {
             file: "pam_fidokey.8",
             parts: vec![("arguments", arguments()), ("policy", policy()), ("denials", denials())],
         },
-        Manual { file: "fidokey.conf.5", parts: Vec::new() },
     ]
 }
 
@@ -118,17 +120,54 @@ impl Manual {
     }
 }
 
-/// The keys of fidokey.conf(5) as its items have them, in order: `mode`, `verification No = Dq none`, …
+/// A section of a manual that tells keys: each of its lists has an item for each of these.
+pub struct Section {
+    /// The name of the file.
+    pub file: &'static str,
+    /// Its heading.
+    pub heading: &'static str,
+    /// The lists, in order: the items as they stand there, `.It Cm verification No = Dq none`.
+    pub lists: Vec<Vec<String>>,
+}
+
+/// All sections that tell keys.
 #[must_use]
-pub fn key_items() -> Vec<String> {
-    let item = |Key { name, built_in, .. }: Key| match built_in {
+pub fn sections() -> [Section; 3] {
+    let policy = |keys: &[Key]| keys.iter().map(with_built_in).collect();
+    let file = |keys: &[record::Key]| keys.iter().map(with_need).collect();
+    [
+        Section {
+            file: "fidokey.config.5",
+            heading: "THE POLICY",
+            lists: vec![policy(&TOP), policy(&KEYS), policy(&REGISTRATION)],
+        },
+        Section {
+            file: "fidokey.record.5",
+            heading: "RECORD",
+            lists: vec![file(&record::RECORD), file(&record::CREDENTIAL)],
+        },
+        Section {
+            file: "fidokey.record.5",
+            heading: "STATE",
+            lists: vec![file(&state::STATE), file(&state::NOTICE), file(&state::CREDENTIAL)],
+        },
+    ]
+}
+
+/// A key with what is in force where it is not said.
+fn with_built_in(Key { name, built_in, .. }: &Key) -> String {
+    match built_in {
         None => format!(".It Cm {name}"),
         Some(text) => match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
             Some(text) => format!(".It Cm {name} No = Dq {text}"),
             None => format!(".It Cm {name} No = {text}"),
         },
-    };
-    KEYS.into_iter().map(item).collect()
+    }
+}
+
+/// A key with whether it may be absent.
+fn with_need(record::Key { name, required }: &record::Key) -> String {
+    format!(".It Cm {name}{}", if *required { "" } else { " Pq optional" })
 }
 
 fn arguments() -> String {

@@ -40,7 +40,7 @@ given_the_rules_then_apparmor_puts_them_into_a_profile_that_authenticates() {
     expect_said "/var/lib/fidokey/"
 }
 
-given_the_action_then_only_an_administrator_may_and_only_as_root() {
+given_the_actions_then_users_are_asked_for_their_own_password_and_it_runs_as_root() {
     dpkg-deb --extract "$package" "$root"
     status=0
     output=$(python3 - "$root/usr/share/polkit-1/actions/org.fidokey.policy" <<'READ' 2>&1
@@ -54,8 +54,10 @@ for action in tree.parse(sys.argv[1]).getroot().iter("action"):
 READ
     ) || status=$?
     expect_status 0
-    expect_said "org.fidokey.enroll [('allow_active', 'auth_admin'), ('allow_any', 'auth_admin'), ('allow_inactive', 'auth_admin')]"
-    expect_said "['/usr/bin/fidokey', 'enroll']"
+    local verb
+    for verb in enroll remove rename; do
+        expect_said "org.fidokey.self-$verb [('allow_active', 'auth_self'), ('allow_any', 'auth_self'), ('allow_inactive', 'auth_self')] ['/usr/bin/fidokey', 'self-$verb']"
+    done
     expect_file /usr/bin/fidokey
     expect_file /usr/share/polkit-1/rules.d/50-fidokey.rules
 }

@@ -87,6 +87,12 @@ fn given_the_corpus_of_reports_then_no_finding() {
     replay("frame");
 }
 
+/// BAR I11: of a file of another program nothing comes that did not count there, whatever is in it.
+#[test]
+fn given_the_corpus_of_files_of_other_programs_then_no_finding() {
+    replay("import");
+}
+
 /// BAR D9.
 #[test]
 fn given_the_corpus_of_getinfo_answers_then_no_finding() {

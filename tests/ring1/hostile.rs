@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use fidokey_core::attestation::Admission;
 use fidokey_core::credential::{AccountName, Algorithm, KeyName, RpId, Verification};
 use fidokey_core::ctap::cbor;
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
@@ -197,8 +198,9 @@ fn given_a_registration_with_a_long_certificate_then_it_is_read() {
     let enrollment = Enrollment {
         account: &account,
         existing: &[],
-        name: &KeyName::new("Blue key").unwrap(),
+        name: Some(&KeyName::new("Blue key").unwrap()),
         algorithms: &Algorithm::ALL,
+        admission: Admission::default(),
         rp_id: &RpId::default(),
         verification: Verification::None,
         policy: Verification::None,

@@ -252,3 +252,32 @@ fn given_other_spellings_of_an_account_then_the_same_key_is_asked_for() {
         }
     }
 }
+
+/// Whoever loses the only key is locked out: a login that is asked for it says that there is no other, however it ends.
+#[test]
+fn given_an_account_with_one_key_then_the_line_says_so_and_with_two_it_does_not() {
+    type Arrange = fn(&mut SimMachine, &mut SimHost, &mut SimKeys);
+    let cases: [(Arrange, bool, &str); 6] = [
+        (|_, _, _| {}, true, "verified"),
+        (|_, _, keys| *keys = SimKeys::default(), true, "no_key"),
+        (|_, host, _| host.user_later = Some("root".into()), true, "user_changed"),
+        (|_, host, _| host.user = Ok("bob".into()), false, "not_enrolled"),
+        (|_, host, _| host.origin.rhost = "::1".into(), false, "remote"),
+        (|_, host, _| host.user = Ok("carol".into()), false, "user_unknown"),
+    ];
+    for (arrange, asked, reason) in cases {
+        let (_, host) = after(arrange);
+        let (_, line) = only_line(&host);
+        assert_eq!(line.get("reason"), Some(reason));
+        assert_eq!(line.get("keys"), asked.then_some("1"), "{reason}");
+        let (_, host) = after(|machine, host, keys| {
+            let user = AccountName::new("alice").unwrap();
+            let credentials = [1, 2].map(|seed| Secret::new(seed, 64).credential()).into();
+            let record = Record { user, uid: 1000, credentials }.to_toml();
+            machine.records.insert(1000, Ok(Some(record.into_bytes())));
+            arrange(machine, host, keys);
+        });
+        let (_, line) = only_line(&host);
+        assert_eq!((line.get("reason"), line.get("keys")), (Some(reason), None));
+    }
+}

@@ -1,5 +1,6 @@
 //! Ring 1: everything in one process.
 
+mod admission;
 mod assertions;
 mod challenges;
 mod commands;
@@ -10,10 +11,14 @@ mod emulated_key;
 mod golden;
 mod hostile;
 mod logs;
+mod management;
+mod names;
+mod notices;
 mod pins;
 mod policy;
 mod protocol;
 mod race;
+mod readers;
 mod recovery;
 mod registrations;
 mod requests;

@@ -4,8 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use fidokey_core::ports::KeyId;
-use fidokey_tests::sim::device::{CHANNEL, Message, Outbox, Script, frames, init_response, padded};
+use fidokey_core::ports::{KeyId, Report};
+use fidokey_tests::sim::device::{
+    CHANNEL, Device, Message, Outbox, Script, frames, init_response, padded,
+};
 use fidokey_tests::sim::softkey::{Behaviour, Secret, keepalive, soft_key};
 use fidokey_tests::sim::world::{SimHost, login_of_alice};
 use fidokey_tests::sim::{SimKeys, Step};
@@ -13,8 +15,18 @@ use fidokey_tests::sim::{SimKeys, Step};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A login by this one key: the code, the host, the keys. Whatever the key did, it is closed at the end.
-fn login(key: Script) -> (i32, SimHost, SimKeys) {
+fn login(key: impl Device + 'static) -> (i32, SimHost, SimKeys) {
+    login_with(SimKeys::with(key))
+}
+
+/// The same by one that is plugged in a second later, when a key is waited for.
+fn login_plugged(key: impl Device + 'static) -> (i32, SimHost, SimKeys) {
     let mut keys = SimKeys::with(key);
+    keys.plug_after(KeyId(0), SECOND);
+    login_with(keys)
+}
+
+fn login_with(mut keys: SimKeys) -> (i32, SimHost, SimKeys) {
     let (code, host) = login_of_alice(&[Secret::new(1, 64).credential()], &mut keys);
     assert_eq!(keys.trace.last(), Some(&Step::Close(KeyId(0))));
     assert!(keys.elapsed() <= 46 * SECOND, "{:?}", keys.elapsed());
@@ -44,12 +56,92 @@ fn given_a_silent_key_then_it_is_given_up_after_two_seconds() {
     let (code, host, keys) = login(Script::with_init(|_, _| {}));
     assert_eq!((code, reason(&host)), (7, "key_failed"));
     assert_eq!(keys.elapsed(), 2 * SECOND);
+    assert_eq!(keys.commands(), ["INIT"]);
 
     let (code, host, keys) = login(Script::new(|_, _| {}));
     assert_eq!((code, reason(&host)), (7, "key_failed"));
     // Two seconds of silence, and 200 ms to drain what a cancelled key may still say.
     assert!(keys.elapsed() <= Duration::from_millis(2200));
     assert_eq!(keys.commands(), ["INIT", "getAssertion", "CANCEL"]);
+}
+
+/// A key whose first answers do not arrive: the kernel drops what comes while it is still taking the device over.
+struct Unheard {
+    key: Script,
+    left: u32,
+}
+
+impl Device for Unheard {
+    fn receive(&mut self, now: Duration, report: &Report) {
+        self.key.receive(now, report);
+        if self.left > 0 && self.key.due().is_some() {
+            self.left -= 1;
+            self.key.pop();
+        }
+    }
+
+    fn due(&self) -> Option<Duration> {
+        self.key.due()
+    }
+
+    fn pop(&mut self) -> Report {
+        self.key.pop()
+    }
+}
+
+/// BAR D13, D14: a key that has just been plugged in answers INIT before the kernel passes it on; it is asked again.
+#[test]
+fn given_a_key_that_is_not_heard_at_first_then_it_is_asked_again() {
+    for lost in 1..=3 {
+        let touch = Some(Duration::from_millis(300));
+        let (key, _) = soft_key(&[Secret::new(1, 64)], Behaviour { touch, ..Behaviour::default() });
+        let (code, host, keys) = login_plugged(Unheard { key, left: lost });
+        assert_eq!((code, reason(&host)), (0, "verified"));
+        assert_eq!(keys.elapsed(), Duration::from_millis(1300) + lost * SECOND / 2);
+        let inits = keys.commands().iter().filter(|command| **command == "INIT").count();
+        assert_eq!(u32::try_from(inits), Ok(lost + 1));
+    }
+}
+
+/// BAR D2: a key that was just plugged in and says nothing is given up after two seconds as well, and one that takes one INIT
+/// and no second one after that, for which the kernel gives it 5 seconds, once.
+#[test]
+fn given_a_new_key_that_is_silent_then_it_is_given_up_and_holds_nobody_up_twice() {
+    let (code, host, keys) = login_plugged(Script::with_init(|_, _| {}));
+    assert_eq!((code, reason(&host)), (7, "key_failed"));
+    assert_eq!(keys.elapsed(), 3 * SECOND);
+    assert_eq!(keys.commands(), ["INIT"; 4]);
+
+    let mut keys = SimKeys::with(Script::with_init(|_, _| {}));
+    keys.plug_after(KeyId(0), SECOND);
+    keys.stuck.push((KeyId(0), 1));
+    let (code, host, keys) = login_with(keys);
+    assert_eq!((code, reason(&host)), (7, "key_failed"));
+    assert_eq!(keys.elapsed(), 6 * SECOND + SECOND / 2);
+}
+
+/// BAR D2, D5: a key that takes its time for INIT is asked again meanwhile, and each of its answers will do: the first is
+/// taken, the others are passed over.
+#[test]
+fn given_a_key_that_answers_init_late_then_each_answer_will_do() {
+    for late in [499, 501, 999, 1001, 1499, 1501, 1999] {
+        let answers = Rc::new(Cell::new(0));
+        let count = Rc::clone(&answers);
+        let (code, host, _) = login_plugged(Script::with_init(move |message, outbox| {
+            if message.command == 0x06 {
+                count.set(count.get() + 1);
+                // A channel of its own for each, as keys give them.
+                let response = init_response(&message.payload, [0, 0, 0, count.get()]);
+                // Each so long after it was asked, which is half a second after the one before.
+                let delay = if count.get() == 1 { late } else { 500 };
+                outbox.message(Duration::from_millis(delay), message.channel, 0x06, &response);
+            } else {
+                outbox.message(Duration::ZERO, message.channel, 0x10, &[0x27]);
+            }
+        }));
+        assert_eq!((code, reason(&host)), (7, "declined"), "{late}");
+        assert_eq!(u64::from(answers.get()), 1 + late / 500);
+    }
 }
 
 /// BAR D3: something comes all the time, and never the end.
@@ -91,7 +183,7 @@ fn given_an_init_response_with_another_nonce_then_it_is_ignored() {
     let own = Rc::new(std::cell::RefCell::new(own));
     // A wrapper that speaks first.
     struct Talker(Rc<std::cell::RefCell<Script>>, Script);
-    impl fidokey_tests::sim::device::Device for Talker {
+    impl Device for Talker {
         fn receive(&mut self, now: Duration, report: &[u8; 64]) {
             self.1.receive(now, report);
             self.0.borrow_mut().receive(now, report);
@@ -296,7 +388,7 @@ struct Busy {
     queued: Option<(Duration, [u8; 64])>,
 }
 
-impl fidokey_tests::sim::device::Device for Busy {
+impl Device for Busy {
     fn receive(&mut self, now: Duration, report: &[u8; 64]) {
         if self.left.get() == 0 {
             self.own.receive(now, report);

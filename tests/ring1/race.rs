@@ -118,6 +118,81 @@ fn given_one_of_two_keys_removed_at_any_step_then_the_other_lets_in() {
     }
 }
 
+/// BAR D15, D12: one of three keys is the account's, the others take no report, or a few, for which the kernel gives them 5
+/// seconds each time and nobody is listened to meanwhile; that one lets in all the same, in whichever order they are asked.
+#[test]
+fn given_keys_that_take_no_report_then_another_one_lets_in() {
+    let secret = Secret::new(1, 64);
+    for (good, takes, count) in (0..4).flat_map(|good| {
+        (0..3).flat_map(move |takes| (2..5).map(move |count| (good, takes, count)))
+    }) {
+        let mut keys = SimKeys::default();
+        for number in 0..count {
+            if number == good % count {
+                keys.add(soft_key(std::slice::from_ref(&secret), touched_after(300)).0);
+            } else {
+                let stuck = keys.add(Script::new(|_, _| {}));
+                keys.stuck.push((stuck, takes));
+            }
+        }
+        let (code, host) = login_of_alice(&[secret.credential()], &mut keys);
+        let what = format!("{good} {takes} {count}: {:?}", host.logged);
+        assert_eq!((code, &host.shown[..]), (0, &[CUE.to_owned()][..]), "{what}");
+        // Once for each of them.
+        let most = Duration::from_secs(5 * (count - 1)) + Duration::from_millis(600);
+        assert!(keys.elapsed() <= most, "{what} {:?}", keys.elapsed());
+        assert!(!keys.any_open());
+    }
+}
+
+/// BAR D2, D24: the process is stopped at any time, and what the key has said meanwhile counts: it was not silent.
+#[test]
+fn given_a_process_that_was_stopped_then_the_key_is_heard_all_the_same() {
+    let secret = Secret::new(1, 64);
+    for at in (0..700).step_by(10) {
+        let (key, _) = soft_key(std::slice::from_ref(&secret), touched_after(500));
+        let mut keys = SimKeys::with(key);
+        keys.stop_after(Duration::from_millis(at), Duration::from_secs(6));
+        let (code, host) = login_of_alice(&[secret.credential()], &mut keys);
+        assert_eq!(code, 0, "{at}: {:?}", host.logged);
+    }
+}
+
+/// BAR D1: the login's time is over when the process goes on. It ends, and lets nobody in, also where the touch came in time: of
+/// either generation, and at whatever moment it was stopped.
+#[test]
+fn given_a_process_that_was_stopped_past_the_end_then_the_login_is_denied() {
+    let secret = Secret::new(1, 64);
+    for (touch, at) in
+        [2000, 70_000].into_iter().flat_map(|touch| [0, 350, 1950, 1999].map(|at| (touch, at)))
+    {
+        let u2f =
+            U2fBehaviour { touch: Some(Duration::from_millis(touch)), ..U2fBehaviour::default() };
+        let first = || u2f_key(std::slice::from_ref(&secret), u2f.clone()).0;
+        let second = || soft_key(std::slice::from_ref(&secret), touched_after(touch)).0;
+        let credentials = [secret.u2f_credential(), secret.credential()];
+        for (key, credential) in [first(), second()].into_iter().zip(credentials) {
+            let mut keys = SimKeys::with(key);
+            keys.stop_after(Duration::from_millis(at), Duration::from_secs(60));
+            let (code, host) = login_of_alice(&[credential], &mut keys);
+            assert_eq!(code, 7, "{touch} {at}: {:?}", host.logged);
+            assert!(keys.elapsed() <= Duration::from_millis(64_000), "{:?}", keys.elapsed());
+            assert!(!keys.any_open());
+        }
+    }
+}
+
+/// BAR D2: a key that is silent is given up, also where the process was stopped meanwhile.
+#[test]
+fn given_a_process_that_was_stopped_and_a_silent_key_then_it_is_given_up() {
+    let secret = Secret::new(1, 64);
+    let mut keys = SimKeys::with(Script::with_init(|_, _| {}));
+    keys.stop_after(Duration::from_secs(1), Duration::from_secs(6));
+    let (code, _) = login_of_alice(&[secret.credential()], &mut keys);
+    assert_eq!(code, 7);
+    assert!(keys.elapsed() <= Duration::from_millis(8600), "{:?}", keys.elapsed());
+}
+
 /// BAR D15: sixteen keys, one that says nothing and one that breaks its protocol among them, and 64 credentials: nobody
 /// waits for those two, and each key hears no more than it would alone.
 #[test]

@@ -246,7 +246,7 @@ fn schedule(number: u64) -> i32 {
     let mut credentials = vec![made(200, Algorithm::Es256, false).1];
     let count = 1 + u8::try_from(dice.roll(4)).unwrap();
     let required = if dice.one_in(3) { Verification::Required } else { Verification::None };
-    let contenders: Vec<Contender> = (1..=count)
+    let mut contenders: Vec<Contender> = (1..=count)
         .map(|number| plug(&mut keys, &mut dice, number, required, &mut credentials))
         .collect();
     if dice.one_in(12) {
@@ -255,6 +255,21 @@ fn schedule(number: u64) -> i32 {
     if dice.one_in(10) {
         let signal = if dice.one_in(2) { Signal::Interrupt } else { Signal::Terminate };
         keys.signal_after(signal, dice.milliseconds(7000));
+    }
+    // The process stands still; the kernel gives up on what a key is sent.
+    let mut held_up = Duration::ZERO;
+    if dice.one_in(6) {
+        held_up = dice.milliseconds(7000);
+        keys.stop_after(dice.milliseconds(7000), held_up);
+    }
+    for contender in &mut contenders {
+        if dice.one_in(24) {
+            keys.stuck.push((contender.id, dice.roll(4)));
+            contender.could_win = false;
+            contender.may_be_gone = true;
+            // Once, and no other time: it is not asked again.
+            held_up += Duration::from_secs(5);
+        }
     }
     let (wait, touch) = (dice.roll(6), 1 + dice.roll(6));
     let policy = format!(
@@ -282,7 +297,8 @@ fn schedule(number: u64) -> i32 {
     // Bounded time: the budget, a second to leave the keys in, and what people took to type, before which the other
     // keys were left, each time within a second.
     let typing = u32::try_from(host.asked.len()).unwrap();
-    let bound = Duration::from_secs(46) + (host.typing.0 + Duration::from_secs(1)) * typing;
+    let bound =
+        held_up + Duration::from_secs(46) + (host.typing.0 + Duration::from_secs(1)) * typing;
     assert!(keys.elapsed() <= bound, "{:?}", keys.elapsed());
     // One try of one PIN, of a key that is the account's, and after it was typed.
     let tries: u32 = contenders.iter().map(|key| key.verifier.borrow().tries).sum();

@@ -17,6 +17,7 @@ mod limits;
 mod logins;
 mod many;
 mod neighbours;
+mod notices;
 mod opens;
 mod pins;
 mod plugged;

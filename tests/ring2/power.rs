@@ -1,4 +1,5 @@
-//! The power goes, or the command is killed, at every step of `fidokey enable`, `disable` and `revert`. What is there then is
+//! The power goes, or the command is killed, at every step of `fidokey enable`, `disable` and `revert`, and of what changes
+//! a record (`records`). What is there then is
 //! made, for every disk that can be left, and the built command goes on from it as the next start of the machine would.
 //!
 //! `model` says what a disk may lose; `calls` sees the steps, `machine` is where they are made. What becomes of an edit that
@@ -10,6 +11,7 @@ mod disk;
 mod lost;
 mod machine;
 mod model;
+mod records;
 mod steps;
 mod waiting;
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use fidokey_core::attestation::Admission;
 use fidokey_core::credential::{AccountName, Algorithm, Credential, KeyName, RpId, Verification};
 use fidokey_core::enroll::{Enrollment, enroll};
 use fidokey_core::ports::{Account, Machine as _};
@@ -80,8 +81,9 @@ impl Stage {
         let enrollment = Enrollment {
             account: &account,
             existing: &credentials,
-            name: &KeyName::new("Blue key").unwrap(),
+            name: Some(&KeyName::new("Blue key").unwrap()),
             algorithms,
+            admission: Admission::default(),
             rp_id: &RpId::default(),
             verification: Verification::None,
             policy: Verification::None,
@@ -91,9 +93,9 @@ impl Stage {
             added_by: "root",
         };
         let mut machine = System::new(Places::system());
-        let credential =
+        let enrolled =
             enroll(&mut machine, &mut host, &mut SocketKeys::new(&[fd]), &enrollment).unwrap();
-        credentials.push(credential);
+        credentials.push(enrolled.credential);
         let record = Record { user: account.name, uid: account.uid, credentials };
         stage.record(&record.to_toml());
         stage.key = Some(client);

@@ -3,6 +3,7 @@
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
+use fidokey_core::attestation::Admission;
 use fidokey_core::credential::{AccountName, Algorithm, Credential, KeyName, RpId, Verification};
 use fidokey_core::ctap::bus::Bus;
 use fidokey_core::ctap::client::Client;
@@ -39,8 +40,9 @@ impl Plugged {
         let enrollment = Enrollment {
             account: &account,
             existing,
-            name: &KeyName::new("Blue key").unwrap(),
+            name: Some(&KeyName::new("Blue key").unwrap()),
             algorithms: &Algorithm::ALL,
+            admission: Admission::default(),
             rp_id: &RpId::default(),
             verification: Verification::None,
             policy: Verification::None,
@@ -51,6 +53,7 @@ impl Plugged {
         };
         let (mut machine, mut host) = world(&[], SECOND_FACTOR);
         enroll(&mut machine, &mut host, &mut self.keys(), &enrollment)
+            .map(|enrolled| enrolled.credential)
     }
 
     /// Something asked of the key as the core's client.

@@ -96,6 +96,9 @@ impl<M: Machine> Machine for FailPoints<'_, M> {
     fn state(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError> {
         self.call().state(uid)
     }
+    fn look_at_state(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError> {
+        self.call().look_at_state(uid)
+    }
     fn write_state(&mut self, text: &str) -> Result<(), FileError> {
         self.call().write_state(text)
     }

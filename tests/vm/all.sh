@@ -6,7 +6,7 @@
 #
 # DIR and PACKAGES are as for run.sh.
 #
-# VM_ALL    when set, also what takes long and has shown nothing beyond the rest: the other sudo, the twin run
+# VM_ALL    when set, also what takes long: more of the other sudo, the twin run, the package on Debian 13, self-service attacked
 # VM_JOBS   machines at once; when not set as many as processors, and four at most
 set -euo pipefail
 
@@ -28,15 +28,17 @@ machines=(
     'bookworm 1 cancel cancel-hosts hosts'
     'sid-systemd 1 polkit greetd locker unattended'
     'sid-systemd 1 try'
-    'sid      1 hosts race:sudo-rs cancel-hosts pin:sudo-rs'
-    'trixie   1 lifecycle'
+    'sid-systemd 1 guide selfservice'
+    'sid      1 hosts race:sudo-rs cancel-hosts'
     'bookworm 1 login policy files peers'
     'sid      1 lifecycle'
-    'bookworm 1 enable'
+    'bookworm 1 enable mail keys'
+    'bookworm 1 import'
     'bookworm 2 state race generations pin'
-    'sid      1 counts'
+    'sid      1 counts import-file'
 )
-[ -z "${VM_ALL-}" ] || machines+=('sid 1 cancel:sudo-rs cancel race' 'sid 1 twin enable')
+[ -z "${VM_ALL-}" ] || machines+=('sid 1 cancel:sudo-rs cancel race pin:sudo-rs' 'sid 1 twin enable' 'trixie 1 lifecycle'
+    'sid-systemd 1 selfservice-attacked')
 
 # Once, and not by each.
 FIDOKEY_KEY=${FIDOKEY_KEY:-$("$here/key.sh")}
@@ -62,6 +64,7 @@ boot() {
     local from=(--install "$install")
     case $scenarios in lifecycle | try) from=(--packages "$packages") ;; esac
     [ "$scenarios" != try ] || export VM_REBOOT=reset
+    [ "$scenarios" != selfservice-attacked ] || export VM_TIMEOUT=3600
     # shellcheck disable=SC2086 # words
     VM_CPUS=$cpus "$here/run.sh" --name "$number" --suite "$suite" "${from[@]}" $scenarios >"$work/$number" 2>&1 || status=$?
     echo "$((SECONDS - started)) $status" >"$work/$number.end"
@@ -69,6 +72,7 @@ boot() {
 
 shown=0
 failed=0
+failures=()
 # Prints what has ended, as far as everything before it has.
 show() {
     local seconds status
@@ -77,7 +81,10 @@ show() {
         echo
         echo "=== ${machines[shown]}: $seconds s, status $status (.cache/vm/last-$shown.log)"
         cat "$work/$shown"
-        [ "$status" = 0 ] || failed=$((failed + 1))
+        [ "$status" = 0 ] || {
+            failed=$((failed + 1))
+            failures+=("$shown")
+        }
         shown=$((shown + 1))
     done
 }
@@ -96,6 +103,12 @@ while [ "$running" -gt 0 ]; do
     wait -n || true
     running=$((running - 1))
     show
+done
+# Once more, where whoever looks at the end of a long log finds it.
+for number in "${failures[@]}"; do
+    echo
+    echo "=== failed: ${machines[number]}"
+    grep -A 40 '^not ok' "$work/$number" | grep -v '^ok ' | head -n 150 || tail -n 30 "$work/$number"
 done
 echo
 # A machine that has not even said how it ended has failed as well.

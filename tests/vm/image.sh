@@ -26,6 +26,13 @@ packages+=,pamtester                        # any PAM service, without a program
 packages+=,fido2-tools,libpam-u2f,pamu2fcfg # the peers: libfido2's tools and pam-u2f
 # The other sudo, where Debian has it as it is today.
 [ "$suite" != sid ] || packages+=,sudo-rs
+# A mail server, which delivers to /var/mail and asks nobody else; only where it is tried, and started there.
+preseed=
+if [ "$variant" = bookworm ]; then
+    packages+=,postfix
+    preseed='postfix postfix/main_mailer_type select Local only
+postfix postfix/mailname string rig'
+fi
 # What would only make the others larger.
 no_files=()
 case $variant in
@@ -116,6 +123,10 @@ export KERNEL_DIRECTORY=$work
     cd "$KERNEL_DIRECTORY"
     apt-get download -q -o APT::Sandbox::User=root "$(apt-cache depends --important linux-image-amd64 |
         sed -n "s/^ *Depends: \(linux-image-[0-9].*-amd64\)\$/\1/p" | head -n 1)"')
+# Its postinst asks when the rest is installed, and debconf is there before.
+export PRESEED=$preseed
+# shellcheck disable=SC2016 # expanded in the hook
+[ -z "$preseed" ] || hooks+=(--essential-hook='echo "$PRESEED" | chroot "$1" debconf-set-selections')
 for pattern in "${no_files[@]}"; do
     hooks+=(--dpkgopt="path-exclude=$pattern")
 done

@@ -30,7 +30,7 @@ pub(crate) fn read(world: &World, report: &mut Report) -> Option<ConfigFile> {
                 let remedy = format!("Install the fidokey that wrote {path}, or write it anew.");
                 report.found(Kind::ConfigNewer, place, wrong, remedy);
             } else {
-                let remedy = format!("Mend {path}; fidokey.conf(5) has its keys and values.");
+                let remedy = format!("Mend {path}; fidokey.config(5) has its keys and values.");
                 report.found(Kind::ConfigWrong, place, wrong, remedy);
             }
             None

@@ -172,7 +172,9 @@ impl Records<'_> {
         } else {
             (
                 Kind::RecordWrong,
-                format!("Mend it by fidokey.conf(5), or `rm {path}` and register the keys again."),
+                format!(
+                    "Mend it by fidokey.record(5), or `rm {path}` and register the keys again."
+                ),
             )
         };
         self.report.found(kind, place, wrong, remedy);

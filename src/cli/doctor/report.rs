@@ -8,7 +8,7 @@ use fidokey_core::findings::{Kind, Severity};
 use fidokey_core::record::Misfit;
 
 use crate::json;
-use crate::terminal::printable;
+use crate::terminal::{Stream, Style, printable, styled};
 
 /// How many findings of a kind people are shown. A directory with ten thousand bad files would push everything else
 /// off the screen; programs are shown all of them.
@@ -123,8 +123,9 @@ impl Report {
             let row = kind.row();
             let width = Severity::Lockout.word().len();
             let severity = row.severity.word();
-            let what = format!("{severity:width$}  {place}: {wrong} [{}]", row.word);
-            lines.push(printable(&what));
+            let severity = styled(Stream::Out, style(row.severity), &format!("{severity:width$}"));
+            let what = printable(&format!("  {place}: {wrong} [{}]", row.word));
+            lines.push(format!("{severity}{what}"));
             lines.push(printable(&format!("{:width$}  {remedy}", "")));
         }
         let mut left_out: Vec<(&Kind, usize)> = shown
@@ -193,6 +194,15 @@ impl Report {
             ("findings", json::array(&findings)),
             ("looked_at", looked_at),
         ])
+    }
+}
+
+/// How it stands out.
+const fn style(severity: Severity) -> Style {
+    match severity {
+        Severity::Lockout | Severity::Weak => Style::Red,
+        Severity::Warning => Style::Yellow,
+        Severity::Note => Style::Dim,
     }
 }
 

@@ -1,8 +1,7 @@
 //! The stacks: of each service that asks for a key, whether the module is in force there, and whether its line says
 //! what the module takes.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fidokey_core::config::{ConfigError, ConfigFile, Settings};
@@ -11,29 +10,18 @@ use fidokey_core::findings::Kind;
 use fidokey_core::policy::Mode;
 use fidokey_core::stack::Place as Line;
 use fidokey_core::stack::{
-    Call, Chain, Files, Handler, MODULE, Problem, Trouble, asks_a_key, is_ours, judge,
+    Call, Chain, Files, Handler, Problem, Trouble, asks_a_key, is_ours, judge,
 };
-use fidokey_system::stacks::{STACK_MAX, Stacks};
-use fidokey_system::tree::{Seen, SeenKind};
+use fidokey_system::stacks::Stacks;
 
 use super::report::{Place, Report, word};
 use super::world::World;
 use crate::stack::{BESIDE, INCLUDED};
 
-/// What package managers and editors leave beside a file.
-const LEFT_BEHIND: [&str; 9] = [
-    "~",
-    ".bak",
-    ".dpkg-dist",
-    ".dpkg-new",
-    ".dpkg-old",
-    ".orig",
-    ".pam-old",
-    ".rpmnew",
-    ".rpmsave",
-];
-/// The most services that are gone through. There are some dozens.
-const SERVICES_MAX: usize = 10_000;
+mod services;
+
+use services::{Reader, SERVICES_MAX, odd_files, services};
+
 /// How many services are named in a sentence.
 const NAMED_MAX: usize = 4;
 
@@ -95,95 +83,6 @@ pub(crate) fn examine(
         report.found(Kind::NobodyAsked, place, wrong, "`fidokey enable sudo`, for example.");
     }
     asking
-}
-
-/// What stands where a stack should and is none that could be gone through.
-fn odd_files(world: &World, stacks: &Stacks, report: &mut Report) {
-    for name in stacks.services() {
-        let path = Path::new("/etc/pam.d").join(&name);
-        let place = Place::file(&world.place(&path));
-        let remedy = format!("See what it is: `ls -l {}`.", word(world.place(&path)));
-        match world.tree.look(&path) {
-            Ok(Some(Seen { kind: SeenKind::Other, .. })) => {
-                let wrong =
-                    format!("{name}: it is no file, and libpam waits for what it would say.");
-                report.found(Kind::StackUnreadable, place, wrong, remedy);
-            }
-            Ok(Some(Seen { kind: SeenKind::File, size, .. })) if size > STACK_MAX as u64 => {
-                let wrong = format!("{name}: it is larger than 256 KiB, and is not gone through.");
-                report.found(Kind::StackUnclear, place, wrong, remedy);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The names of services and of what services include; and of the latter which are included.
-fn services(stacks: &Stacks) -> (BTreeSet<String>, BTreeSet<String>) {
-    let mut services = BTreeSet::new();
-    for name in stacks.services() {
-        // libpam puts the name of a service into lower case: it never comes to others.
-        let comes = name.to_ascii_lowercase() == name;
-        let left_behind = LEFT_BEHIND.iter().any(|end| name.ends_with(end));
-        if comes
-            && !left_behind
-            && services.len() < SERVICES_MAX
-            && stacks.path(name.as_bytes()).is_some()
-        {
-            services.insert(name);
-        }
-    }
-    let mut included = BTreeSet::new();
-    for service in &services {
-        let reader = Reader::new(stacks);
-        let _ = Chain::read(service.as_bytes(), &reader);
-        included
-            .extend(reader.names().into_iter().filter(|name| name != service && name != "other"));
-    }
-    (services, included)
-}
-
-/// [`Files`] that keep in mind what was asked for.
-struct Reader<'s> {
-    stacks: &'s Stacks,
-    read: RefCell<BTreeSet<Vec<u8>>>,
-}
-
-impl<'s> Reader<'s> {
-    const fn new(stacks: &'s Stacks) -> Self {
-        Self { stacks, read: RefCell::new(BTreeSet::new()) }
-    }
-
-    /// The names that were asked for, by which services go.
-    fn names(&self) -> Vec<String> {
-        let name = |name: &Vec<u8>| String::from_utf8(name.clone()).ok();
-        self.read.borrow().iter().filter_map(name).collect()
-    }
-
-    /// Whether one of the texts names the module, in whatever way.
-    fn names_us(&self) -> bool {
-        let text = |name: &Vec<u8>| self.stacks.stack(name);
-        self.read.borrow().iter().filter_map(text).any(|text| names_us(&text))
-    }
-}
-
-impl Files for Reader<'_> {
-    fn stack(&self, name: &[u8]) -> Option<Vec<u8>> {
-        self.read.borrow_mut().insert(name.to_vec());
-        self.stacks.stack(name)
-    }
-
-    fn has_module(&self, name: &[u8]) -> bool {
-        self.stacks.has_module(name)
-    }
-}
-
-fn names_us(text: &[u8]) -> bool {
-    let module = MODULE.as_bytes();
-    text.split(|&byte| byte == b'\n').any(|line| {
-        let line = line.split(|&byte| byte == b'#').next().unwrap_or_default();
-        line.windows(module.len()).any(|part| part == module)
-    })
 }
 
 /// What is said of a line, and of which services.

@@ -8,7 +8,7 @@ use super::enable::pending;
 use super::{After, Edit, kept, logged, meant, only_root, refused, service, timer, write};
 use crate::arguments::Disable;
 use crate::outcome::{Exit, Outcome};
-use crate::terminal::{print, printable, say};
+use crate::terminal::{note, print, printable, say};
 
 /// Disables the module for each of the services, or for none.
 pub(crate) fn run(asked: &Disable) -> Outcome {
@@ -27,7 +27,7 @@ pub(crate) fn run(asked: &Disable) -> Outcome {
             Err(refusal) => return Err(refused(name, &refusal)),
             // What is only beside one that was named need not be.
             Ok(Edited::Unchanged(_)) if !asked.services.contains(name) => {}
-            Ok(Edited::Unchanged(_)) => say(&format!("{name} is not enabled.")),
+            Ok(Edited::Unchanged(_)) => note(&format!("{name} is not enabled.")),
             Ok(Edited::Changed { text, line, .. }) => {
                 edits.push(Edit { service: name.clone(), before, after: text, line });
             }
@@ -39,7 +39,7 @@ pub(crate) fn run(asked: &Disable) -> Outcome {
             let gone = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
             print(&printable(&format!("/etc/pam.d/{service}:{line}: - {gone}")))?;
         }
-        say("Nothing was changed (--dry-run).");
+        note("Nothing was changed (--dry-run).");
         return Ok(Exit::Done);
     }
     committed(&places, &stacks, &edits)?;

@@ -20,7 +20,7 @@ use super::{
 use crate::arguments::Enable;
 use crate::enroll::policy;
 use crate::outcome::{Exit, Failure, Outcome};
-use crate::terminal::{print, printable, say};
+use crate::terminal::{note, print, printable, say};
 
 /// Enables the module for each of the services, or for none.
 pub(crate) fn run(asked: &Enable) -> Outcome {
@@ -106,7 +106,7 @@ fn one(
         Ok(Edited::Unchanged(Judgement { ours, .. })) => {
             let place = ours.first().map_or_else(String::new, |place| format!(" ({place})"));
             settled(stacks, policy, name)?;
-            say(&printable(&format!("{name} is enabled already{place}.")));
+            note(&printable(&format!("{name} is enabled already{place}.")));
             Ok(None)
         }
         Ok(Edited::Changed { text, line, judgement }) => {
@@ -183,7 +183,7 @@ fn shown(wanted: &[Wanted]) -> Outcome {
         let line = text.lines().nth(edit.line.saturating_sub(1)).unwrap_or_default();
         print(&printable(&format!("/etc/pam.d/{}:{}: + {line}", edit.service, edit.line)))?;
     }
-    say("Nothing was changed (--dry-run).");
+    note("Nothing was changed (--dry-run).");
     Ok(Exit::Done)
 }
 
@@ -311,7 +311,7 @@ fn report(edits: &[Edit], asked: &Enable, by: Option<&Account>) -> Outcome {
         print(&format!("Enabled {service}: /etc/pam.d/{service}:{line}."))?;
     }
     if let Some(time) = asked.trial {
-        say(&format!(
+        note(&format!(
             "Log in by it now, somewhere else: that keeps it. Otherwise it is undone in {} seconds, also by a restart.",
             time.as_secs()
         ));

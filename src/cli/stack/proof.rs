@@ -10,7 +10,7 @@ use fidokey_system::stacks::trial_directory;
 use fidokey_system::terminal::{own_tty, secret};
 
 use crate::outcome::{Exit, Failure};
-use crate::terminal::{printable, say, say_prompt};
+use crate::terminal::{forbids_input, no_input, printable, say, say_prompt};
 
 /// Who calls where root is to log in: root itself is asked by nobody.
 const NOBODY: u32 = 65534;
@@ -24,6 +24,9 @@ pub(super) fn prove(
     service: &str,
     account: &Account,
 ) -> Result<(), Failure> {
+    if forbids_input() {
+        return Err(no_input("What the new stack asks for"));
+    }
     // Ctrl-C ends the command once the directory is gone; until then nothing is changed.
     let _signals = Signals::begin();
     let directory = Scratch::make(texts)?;

@@ -25,12 +25,16 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 /// As somebody who is not root, whoever runs the tests.
-fn run_unprivileged(arguments: &[&str]) -> Output {
+fn unprivileged(arguments: &[&str]) -> Command {
     let mut command = fidokey(arguments);
     if fidokey_system::accounts::effective_uid() == 0 {
         command.uid(NOBODY_UID).gid(NOBODY_UID);
     }
-    command.output().expect("the command can be run by others")
+    command
+}
+
+fn run_unprivileged(arguments: &[&str]) -> Output {
+    unprivileged(arguments).output().expect("the command can be run by others")
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -53,7 +57,7 @@ fn given_no_arguments_then_the_help_is_talk_and_the_code_is_2() {
     let output = run(&[]);
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(text(&output.stdout), "");
-    assert!(text(&output.stderr).contains("Usage: fidokey <COMMAND>"));
+    assert!(text(&output.stderr).contains("Usage: fidokey [OPTIONS] <COMMAND>"));
 }
 
 #[test]
@@ -88,6 +92,20 @@ fn given_somebody_who_is_not_root_then_nothing_is_registered_and_the_code_is_4()
 }
 
 #[test]
+fn given_nobody_to_ask_then_a_key_keeps_what_it_has_and_where_that_was_said_it_is_a_matter_of_usage()
+ {
+    for (arguments, question) in [
+        (["key", "reset"].as_slice(), "Reset the key?"),
+        (&["key", "credentials", "remove", "01020304"], "Remove the credential 01020304 for ever?"),
+    ] {
+        assert_failure(&run(arguments), 1, "", "there is nobody to ask whether that is meant.");
+        let forbidden = run(&[arguments, &["--no-input"]].concat());
+        assert_failure(&forbidden, 2, "", &format!("Nobody can be asked here: {question}"));
+        assert!(text(&forbidden.stderr).contains("Say --force, "));
+    }
+}
+
+#[test]
 fn given_root_and_no_account_then_root_is_not_registered_by_accident() {
     let output = run(&["enroll"]);
     if fidokey_system::accounts::effective_uid() == 0 {
@@ -104,8 +122,10 @@ fn given_an_account_without_a_record_then_no_is_told_from_unreadable() {
     let (code, words) = if installed { (1, "No keys are registered") } else { (5, "missing") };
     assert_failure(&run(&["list", "--user", NOBODY]), code, "", words);
     assert_failure(&run_unprivileged(&["list", "--user", NOBODY]), code, "", words);
-    let array = if installed { "[]\n" } else { "" };
-    assert_failure(&run(&["list", "--json", "--user", NOBODY]), code, array, words);
+    // For programs no keys are an object as well: schemas.rs.
+    let output = run(&["list", "--json", "--user", NOBODY]);
+    assert_failure(&output, code, text(&output.stdout), words);
+    assert_eq!(output.stdout.is_empty(), !installed);
 }
 
 // U3.
@@ -131,10 +151,62 @@ fn given_an_argument_of_the_module_that_is_none_then_it_is_named() {
 fn the_environment_says_nothing_about_who_it_is() {
     let plain = run(&["list"]);
     let mut command = fidokey(&["list"]);
-    for name in ["SUDO_USER", "USER", "LOGNAME", "PKEXEC_UID", "SUDO_UID", "HOME"] {
+    for name in ["SUDO_USER", "USER", "LOGNAME", "SUDO_UID", "HOME"] {
         command.env(name, "4711");
     }
     assert_eq!(command.output().expect("the command was built"), plain);
+}
+
+// E2: `pkexec --user alice fidokey …`, typed by bob.
+#[test]
+fn given_pkexec_to_an_account_that_is_not_root_then_no_verb_does_anything() {
+    for said in ["0", "1000", "65534", "", "x"] {
+        for arguments in [
+            [].as_slice(),
+            &["list"],
+            &["--help"],
+            &["enroll"],
+            &["test", "--", "mode=second-factor"],
+            &["self-enroll"],
+            &["self-remove", "Blue"],
+            &["self-enroll", "--user", "bob"],
+        ] {
+            let output = unprivileged(arguments).env("PKEXEC_UID", said).output();
+            let output = output.expect("the command can be run by others");
+            assert_failure(&output, 4, "", "pkexec runs this as root, or not at all.");
+        }
+    }
+}
+
+// E2.
+#[test]
+fn given_the_privileged_verbs_without_pkexec_then_they_are_refused_to_everybody() {
+    for arguments in [
+        ["self-enroll"].as_slice(),
+        &["self-enroll", "Blue"],
+        &["self-remove", "Blue"],
+        &["self-rename", "a", "b"],
+    ] {
+        assert_failure(&run_unprivileged(arguments), 4, "", "for pkexec to start");
+        let mut command = fidokey(arguments);
+        command.env_remove("PKEXEC_UID");
+        let output = command.output().expect("the command was built");
+        assert_failure(&output, 4, "", "`fidokey enroll --user USER` as root");
+    }
+    if fidokey_system::accounts::effective_uid() != 0 {
+        return;
+    }
+    for said in ["0", "", "+65534", "065534", "65534 ", "4294967295", "root", "nobody", "54321"] {
+        let output = fidokey(&["self-enroll"]).env("PKEXEC_UID", said).output();
+        assert_failure(&output.expect("the command was built"), 4, "", "for pkexec to start");
+    }
+    // nobody is an account, and the arguments are looked at.
+    for arguments in
+        [["self-enroll", "--user", "root"].as_slice(), &["self-enroll", ""], &["self-remove"]]
+    {
+        let output = fidokey(arguments).env("PKEXEC_UID", "65534").output();
+        assert_failure(&output.expect("the command was built"), 2, "", "not what pkexec can have");
+    }
 }
 
 #[test]
@@ -150,4 +222,50 @@ fn given_an_output_that_cannot_be_written_then_it_is_said() {
     let full = File::options().write(true).open("/dev/full").expect("/dev/full");
     let output = fidokey(&["--help"]).stdout(full).output().expect("the command was built");
     assert_failure(&output, 70, "", "standard output");
+}
+
+// E15: each exit code that can be had without a key; 3 is in the virtual machine.
+#[test]
+fn given_the_exit_codes_then_the_help_and_the_manual_have_them() {
+    let help = run(&["--help"]);
+    let manual = include_str!("../../../packaging/man/fidokey.1");
+    let manual = manual.split(".Sh EXIT STATUS").nth(1).expect("a section");
+    let manual = manual.split(".Sh ").next().unwrap_or_default();
+    for code in ["0", "1", "2", "3", "4", "5", "70"] {
+        assert!(text(&help.stdout).contains(&format!("{code} ")), "{code}");
+        assert!(manual.contains(&format!(".It {code}\n")), "{code}");
+    }
+}
+
+#[test]
+fn given_the_three_shells_then_what_completes_them_is_printed() {
+    for (shell, words) in
+        [("bash", "complete -F"), ("fish", "complete -c fidokey"), ("zsh", "#compdef fidokey")]
+    {
+        let output = run(&["completions", shell]);
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+        assert!(text(&output.stdout).contains(words), "{shell}");
+    }
+    assert_failure(&run(&["completions", "tcsh"]), 2, "", "'tcsh'");
+}
+
+// E15: colours are for a terminal, or for whoever says so.
+#[test]
+fn given_no_terminal_then_nothing_is_coloured_unless_it_is_said() {
+    let arguments = ["list", "--user", "not-an-account"];
+    let plain = run(&arguments);
+    assert!(!plain.stderr.contains(&0x1b));
+    let colored = run(&[&arguments[..], &["--color", "always"]].concat());
+    let bold = text(&plain.stderr).lines().next().map(|line| format!("\u{1b}[1m{line}\u{1b}[0m\n"));
+    assert!(text(&colored.stderr).starts_with(&bold.expect("a line")), "{}", text(&colored.stderr));
+    for said in [["--color", "never"], ["--color", "auto"]] {
+        let said = [&arguments[..], &said].concat();
+        assert_eq!(fidokey(&said).env("TERM", "xterm").output().expect("it").stderr, plain.stderr);
+    }
+}
+
+#[test]
+fn given_quiet_then_errors_are_said_all_the_same_and_nothing_else() {
+    let output = run(&["list", "--quiet", "--user", "not-an-account"]);
+    assert_failure(&output, 1, "", "no account not-an-account");
 }

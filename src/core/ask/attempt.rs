@@ -18,6 +18,9 @@ use crate::verdict::Reason;
 /// A key that stops waiting for a touch sooner than this is broken, and is not asked again.
 const OWN_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How much later than the end an answer may be heard of, on a slow machine.
+const SLOWNESS: Duration = Duration::from_secs(1);
+
 /// Why a key did not end the login, or how it did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Miss {
@@ -245,6 +248,7 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
         };
         let request = ctap2::get_assertion(rp_id.as_str(), hash, &ids, gesture);
         let payload = self.client.touch(&request, until).await.map_err(Attempted::Error)?;
+        self.in_time(until)?;
         let rejected = |rejected| Attempted::Miss(Miss::End(Reason::Rejected(rejected)));
         let response = ctap2::read_assertion(&payload)
             .map_err(|_| rejected(assertion::Rejected::Malformed))?;
@@ -280,6 +284,7 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
         let until = self.cue()?;
         let _armed = self.stage.arm();
         let data = self.client.u2f_touch(&request, until).await.map_err(Attempted::Error)?;
+        self.in_time(until)?;
         let rejected = |rejected| Attempted::Miss(Miss::End(Reason::Rejected(rejected)));
         let signed =
             u2f::read_signed(&data).map_err(|_| rejected(assertion::Rejected::Malformed))?;
@@ -306,11 +311,21 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
         Ok(None)
     }
 
+    /// A touch that is heard of long after its time, since the process was stopped, lets nobody in: whoever gave it may have
+    /// left the terminal.
+    fn in_time(&self, until: Moment) -> Result<(), Attempted> {
+        if self.client.now()? > until.after(SLOWNESS) {
+            return Err(Attempted::Error(CallError::Elapsed.into()));
+        }
+        Ok(())
+    }
+
     /// Shows the cue, and says until when the touch is waited for.
     fn cue(&mut self) -> Result<Moment, Attempted> {
         let service = &self.question.who.origin.service;
         let text = format!("Touch your security key ({}).", short(service));
-        self.stage.cue(&text).map_err(|error| Attempted::Miss(Miss::End(error.into())))?;
+        let shown = self.stage.cue(&text, self.question.touch);
+        shown.map_err(|error| Attempted::Miss(Miss::End(error.into())))?;
         self.armed = true;
         Ok(self.client.now()?.after(self.question.touch).min(self.end))
     }

@@ -1,7 +1,8 @@
 //! What the policy file and the arguments must be, and what is refused.
 
-use super::keys::{KEYS, Key};
+use super::keys::{KEYS, Key, TABLES, TOP};
 use super::*;
+use crate::text::fields::fields;
 
 /// What no message may ever contain.
 const SECRET: &str = "hunter2";
@@ -12,6 +13,10 @@ schema = 1
 rp_id = \"pam://example\"
 self_service = true
 way_back = \"Rescue system; the password is in the safe.\"
+
+[registration]
+aaguids = [\"2fc0579f-8113-47ea-b116-bb5a8db9202a\", \"a25342c0-3cdc-4414-8e46-f4807fca511c\"]
+attestation_roots = \"/etc/fidokey/attestation-roots.pem\"
 
 [default]
 mode = \"second-factor\"
@@ -78,6 +83,40 @@ fn with_value(name: &str, value: &str) -> String {
         text += &format!("{} = {}\n", key.name, if key.name == name { value } else { built_in });
     }
     text
+}
+
+// K1; and what is the whole file's is no argument.
+#[test]
+fn the_lists_of_keys_are_what_is_read() {
+    let top: Vec<&str> = TOP.iter().map(|key| key.name).collect();
+    assert_eq!([top.as_slice(), &TABLES].concat(), fields::<RawConfig>());
+    assert_eq!(KEYS.map(|key| key.name).as_slice(), fields::<RawLayer>());
+    for key in top {
+        let refused = settings(None, "sudo", &[&format!("{key}=1")]).expect_err(key);
+        assert!(refused.to_string().ends_with("belongs in the policy file"), "{refused}");
+    }
+}
+
+// K5: at the top, what is built in and every value.
+#[test]
+fn given_what_is_built_in_at_the_top_then_to_say_it_changes_nothing() {
+    let said = |except: &str, value: &str| {
+        let line = |key: &Key| match (key.name == except, key.built_in) {
+            (true, _) => Some(format!("{} = {value}\n", key.name)),
+            (false, built_in) => built_in.map(|built_in| format!("{} = {built_in}\n", key.name)),
+        };
+        TOP.iter().filter_map(line).collect::<String>()
+    };
+    let nothing = ConfigFile::parse(b"schema = 1\n").expect("the least that there is");
+    let all = ConfigFile::parse(said("", "").as_bytes()).expect("what is built in");
+    // But for where it comes from, which is only shown.
+    assert_eq!(ConfigFile { names_rp_id: false, ..all }, nothing);
+    for Key { name, values, .. } in TOP {
+        for value in values {
+            assert!(ConfigFile::parse(said(name, value).as_bytes()).is_ok(), "{name} = {value}");
+        }
+        assert!(ConfigFile::parse(said(name, "[1]").as_bytes()).is_err(), "{name}");
+    }
 }
 
 // K5: this list is all that there is, and no word of it is "always", "off" or the like.
@@ -370,5 +409,53 @@ fn given_a_secret_as_any_value_of_a_malformed_file_then_no_message_shows_it() {
             let shown = settings(None, "sudo", &[&format!("{key}={form}")]).expect_err(&form);
             assert!(!format!("{shown} {shown:?}").contains(SECRET), "{shown:?}");
         }
+    }
+}
+
+// E14.
+#[test]
+fn given_a_table_of_registration_then_it_is_read_as_strictly_and_no_login_depends_on_it() {
+    let registration = |text: &str| {
+        let text = format!("schema = 1\n[registration]\n{text}\n");
+        ConfigFile::parse(text.as_bytes()).map(|file| file.registration)
+    };
+    assert_eq!(registration("").expect("empty"), Registration::default());
+    let whole = ConfigFile::parse(WHOLE.as_bytes()).expect("whole").registration;
+    let aaguids = whole.aaguids.expect("models");
+    assert_eq!((aaguids.len(), aaguids[0][0], aaguids[1][15]), (2, 0x2f, 0x1c));
+    let roots = whole.attestation_roots.expect("roots");
+    assert_eq!(roots, "/etc/fidokey/attestation-roots.pem");
+
+    let one = "\"2fc0579f-8113-47ea-b116-bb5a8db9202a\"";
+    for wrong in [
+        "aaguids = []".to_owned(),
+        "aaguids = [\"2FC0579F-8113-47ea-b116-bb5a8db9202a\"]".to_owned(),
+        "aaguids = [\"2fc0579f8113-47ea-b116-bb5a8db9202a\"]".to_owned(),
+        "aaguids = [\"00000000-0000-0000-0000-000000000000\"]".to_owned(),
+        "aaguids = [1]".to_owned(),
+        format!("aaguids = {one}"),
+        format!("aaguids = [{one}, {one}]"),
+        format!("aaguid = [{one}]"),
+        "attestation_roots = \"roots.pem\"".to_owned(),
+        "attestation_roots = \"/etc/../roots.pem\"".to_owned(),
+        "attestation_roots = \"/etc//roots.pem\"".to_owned(),
+        "attestation_roots = \"/\"".to_owned(),
+        "attestation_roots = \"/a\\u0000\"".to_owned(),
+        format!("attestation_roots = \"/{}\"", "a".repeat(4095)),
+        "attestation_roots = [\"/a\"]".to_owned(),
+        "verification = \"none\"".to_owned(),
+    ] {
+        let misfit = registration(&wrong).expect_err(&wrong);
+        assert_eq!(misfit.line, 3, "{wrong}");
+    }
+    // A login under it is what it would be, a wrong one denies it, and the module's line has nothing of it.
+    let line = &["mode=second-factor"];
+    let table = format!("schema = 1\n[registration]\naaguids = [{one}]\n");
+    assert_eq!(in_force(Some(&table), "sudo", line), in_force(None, "sudo", line));
+    assert!(settings(Some("schema = 1\n[registration]\naaguids = []\n"), "sudo", line).is_err());
+    for argument in ["aaguids=x", "attestation_roots=/x"] {
+        let refused =
+            settings(None, "sudo", &["mode=second-factor", argument]).expect_err(argument);
+        assert!(refused.to_string().contains("belongs in the policy file"), "{refused}");
     }
 }

@@ -10,18 +10,29 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::channel::{Incoming, Link};
-use crate::ports::{Fault, Gone, Heard, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal};
+use crate::ports::{
+    Device, Fault, Gone, Heard, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal,
+};
 use crate::race::Race;
 
 /// Silence that ends draining, and the longest that draining takes.
 pub(super) const DRAIN_SILENCE: Duration = Duration::from_millis(200);
 pub(super) const DRAIN_MAX: Duration = Duration::from_secs(1);
+/// Whoever sees this much too late that a wait is over was not listening when it was.
+const LATE: Duration = Duration::from_millis(100);
+/// How often that may be so of one wait: by then the whole machine is too slow.
+const LATE_MAX: u32 = 4;
+/// How long it then listens once more. What a key sent meanwhile is there at once; one that was held up itself, as where a
+/// virtual machine stood still, says within 100 ms that it is alive.
+const CATCH_UP: Duration = Duration::from_millis(500);
 
 /// The keys, shared.
 #[derive(Debug)]
 pub struct Bus<'k, K: Keys> {
     keys: RefCell<&'k mut K>,
     lines: RefCell<BTreeMap<KeyId, Line>>,
+    /// The keys that were there when they were first listed.
+    first: RefCell<Option<Vec<KeyId>>>,
 }
 
 /// What is known of a key that somebody talks to, or that is being left.
@@ -31,8 +42,36 @@ struct Line {
     input: Option<Input>,
     /// When its conversation wants to go on, whatever happens.
     wake: Option<Moment>,
+    /// The wait that was over while nobody listened.
+    late: Option<Late>,
     /// A conversation that ended in the middle of a request.
     leaving: Option<Leaving>,
+}
+
+/// A wait that goes on because nobody listened when it was over.
+#[derive(Clone, Copy, Debug)]
+struct Late {
+    of: Moment,
+    end: Moment,
+    /// How often that was so.
+    times: u32,
+}
+
+impl Line {
+    /// When a wait `until` then ends: then, or a little later where nobody listened at that time. The process may have been
+    /// stopped (Ctrl-Z), or another key not have taken what it was sent, for which the kernel gives it 5 seconds.
+    fn end_of_wait(&mut self, until: Moment, now: Moment) -> Moment {
+        // Also what is over while it goes on for another one.
+        let late = self.late.filter(|late| late.of == until || now < late.end);
+        let end = late.map_or(until, |late| late.end.max(until));
+        let times = late.filter(|late| late.of == until).map_or(0, |late| late.times);
+        if now < end.after(LATE) || times >= LATE_MAX {
+            return end;
+        }
+        let end = now.after(CATCH_UP);
+        self.late = Some(Late { of: until, end, times: times.saturating_add(1) });
+        end
+    }
 }
 
 /// The rest of a request that was cancelled: it is read until its final frame, so that the next program finds the key
@@ -69,7 +108,7 @@ pub enum Happened {
 impl<'k, K: Keys> Bus<'k, K> {
     /// The keys, for conversations with them.
     pub fn new(keys: &'k mut K) -> Self {
-        Self { keys: RefCell::new(keys), lines: RefCell::default() }
+        Self { keys: RefCell::new(keys), lines: RefCell::default(), first: RefCell::default() }
     }
 
     /// The clock.
@@ -85,7 +124,17 @@ impl<'k, K: Keys> Bus<'k, K> {
     /// # Errors
     /// As there.
     pub fn plugged(&self) -> Result<Vec<KeyId>, Fault> {
-        self.with_keys(|keys| keys.plugged())?
+        let plugged = self.with_keys(|keys| keys.plugged())??;
+        if let Ok(mut first) = self.first.try_borrow_mut() {
+            first.get_or_insert_with(|| plugged.clone());
+        }
+        Ok(plugged)
+    }
+
+    /// Whether `key` was plugged in since the keys were first listed.
+    pub(super) fn is_new(&self, key: KeyId) -> bool {
+        let first = self.first.try_borrow();
+        first.is_ok_and(|first| first.as_ref().is_some_and(|first| !first.contains(&key)))
     }
 
     /// See [`Keys::are_visible`].
@@ -94,6 +143,14 @@ impl<'k, K: Keys> Bus<'k, K> {
     /// [`Fault`] never comes of it.
     pub fn are_visible(&self) -> Result<bool, Fault> {
         self.with_keys(|keys| keys.are_visible())
+    }
+
+    /// See [`Keys::device`].
+    ///
+    /// # Errors
+    /// [`Fault`] never comes of it.
+    pub fn device(&self, key: KeyId) -> Result<Device, Fault> {
+        self.with_keys(|keys| keys.device(key))
     }
 
     /// Has one conversation, with `key` and nobody else.
@@ -198,15 +255,30 @@ impl<'k, K: Keys> Bus<'k, K> {
 
     /// What happens next to `key`, `until` at the latest.
     pub(super) async fn next(&self, key: KeyId, until: Moment) -> Result<Input, Fault> {
-        poll_fn(|_| match self.poll(key, until) {
+        let end = |_| Ok(until);
+        poll_fn(|_| self.ready(key, end)).await
+    }
+
+    /// What happens next to `key`, which owes something: `until` at the latest, or a little later where nobody listened then.
+    pub(super) async fn next_owed(&self, key: KeyId, until: Moment) -> Result<Input, Fault> {
+        let end =
+            |now| self.with_lines(|lines| lines.entry(key).or_default().end_of_wait(until, now));
+        poll_fn(|_| self.ready(key, end)).await
+    }
+
+    fn ready(
+        &self,
+        key: KeyId,
+        end: impl Fn(Moment) -> Result<Moment, Fault>,
+    ) -> Poll<Result<Input, Fault>> {
+        match self.poll(key, end) {
             Ok(None) => Poll::Pending,
             Ok(Some(input)) => Poll::Ready(Ok(input)),
             Err(fault) => Poll::Ready(Err(fault)),
-        })
-        .await
+        }
     }
 
-    /// The same, or `None` as soon as `ready` says so.
+    /// The same as [`Self::next`], or `None` as soon as `ready` says so.
     pub(super) async fn next_unless(
         &self,
         key: KeyId,
@@ -217,7 +289,7 @@ impl<'k, K: Keys> Bus<'k, K> {
             if ready() {
                 return Poll::Ready(Ok(None));
             }
-            match self.poll(key, until) {
+            match self.poll(key, |_| Ok(until)) {
                 Ok(None) => Poll::Pending,
                 Ok(input) => Poll::Ready(Ok(input)),
                 Err(fault) => Poll::Ready(Err(fault)),
@@ -226,15 +298,21 @@ impl<'k, K: Keys> Bus<'k, K> {
         .await
     }
 
-    fn poll(&self, key: KeyId, until: Moment) -> Result<Option<Input>, Fault> {
+    fn poll(
+        &self,
+        key: KeyId,
+        end: impl Fn(Moment) -> Result<Moment, Fault>,
+    ) -> Result<Option<Input>, Fault> {
         let input = self.with_lines(|lines| lines.get_mut(&key).and_then(|line| line.input.take()));
         if let Some(input) = input? {
             return Ok(Some(input));
         }
-        if self.now()? >= until {
+        let now = self.now()?;
+        let end = end(now)?;
+        if now >= end {
             return Ok(Some(Input::Elapsed));
         }
-        self.wake(key, until)?;
+        self.wake(key, end)?;
         Ok(None)
     }
 

@@ -106,6 +106,11 @@ impl Link {
         frame::reports(self.channel, command::CANCEL, &[]).unwrap_or_default()
     }
 
+    /// Whether the key has given us a channel.
+    pub fn has_channel(&self) -> bool {
+        self.channel != BROADCAST
+    }
+
     /// Gives up a channel that the key has forgotten. The next one is opened as if it were the first.
     pub fn forget(&mut self) {
         self.channel = BROADCAST;

@@ -102,10 +102,22 @@ impl<'b, 'k, K: Keys> Client<'b, 'k, K> {
     /// # Errors
     /// See [`KeyError`].
     pub async fn info(&mut self, until: Moment) -> Result<Info, KeyError> {
+        Ok(self.info_and_more(until).await?.0)
+    }
+
+    /// The same, and the CBOR that says more than [`Info`] has.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub(super) async fn info_and_more(
+        &mut self,
+        until: Moment,
+    ) -> Result<(Info, Vec<u8>), KeyError> {
         let response = self.silent_call(&ctap2::get_info(), until).await?;
-        let info = ctap2::read_info(cbor_of(&response)?)?;
+        let payload = cbor_of(&response)?;
+        let info = ctap2::read_info(payload)?;
         self.session.limit(info.max_response_size);
-        Ok(info)
+        Ok((info, payload.to_vec()))
     }
 
     /// Sends a request that waits for a touch, `until` at the latest, and returns the CBOR of the response.
@@ -332,7 +344,11 @@ impl<'b, 'k, K: Keys> Client<'b, 'k, K> {
     }
 
     /// One message of the first generation; the key answers it at once.
-    async fn u2f_message(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, KeyError> {
+    pub(super) async fn u2f_message(
+        &mut self,
+        request: &[u8],
+        until: Moment,
+    ) -> Result<Vec<u8>, KeyError> {
         let response = self.session.call(command::MSG, request, until).await?;
         match u2f::data(&response) {
             Ok(data) => Ok(data.to_vec()),
@@ -343,7 +359,11 @@ impl<'b, 'k, K: Keys> Client<'b, 'k, K> {
 
     /// A request that waits for nobody. A key that does not end it in time has failed: there is no touch that
     /// was missed, and another key may do better.
-    async fn silent_call(&mut self, request: &[u8], until: Moment) -> Result<Vec<u8>, CallError> {
+    pub(super) async fn silent_call(
+        &mut self,
+        request: &[u8],
+        until: Moment,
+    ) -> Result<Vec<u8>, CallError> {
         let answer_until = self.session.now()?.after(SILENT_ANSWER);
         match self.session.call(command::CBOR, request, answer_until.min(until)).await {
             Err(CallError::Elapsed) if answer_until < until => Err(CallError::Silent),
@@ -396,7 +416,7 @@ fn named<'c>(list: &[&'c Credential], payload: &[u8]) -> Result<&'c Credential, 
     }
 }
 
-fn cbor_of(response: &[u8]) -> Result<&[u8], KeyError> {
+pub(super) fn cbor_of(response: &[u8]) -> Result<&[u8], KeyError> {
     ctap2::payload(response).map_err(|error| match error {
         Ok(status) => KeyError::Status(status),
         Err(Malformed) => KeyError::Malformed,

@@ -7,9 +7,13 @@ use super::pin_protocol::{PinProtocol, Point};
 /// The command.
 const CLIENT_PIN: u8 = 0x06;
 
-/// What a token is for (CTAP 2.1 section 6.5.5.7); [`Permission::GetAssertion`] or [`Permission::MakeCredential`].
+/// What a token is for (CTAP 2.1 section 6.5.5.7).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Permission {
+    /// `be`: the fingerprints on the key.
+    BioEnrollment,
+    /// `cm`: the credentials on the key.
+    CredentialManagement,
     /// `ga`: an assertion.
     GetAssertion,
     /// `mc`: a new credential.
@@ -21,6 +25,8 @@ impl Permission {
         match self {
             Self::MakeCredential => 0x01,
             Self::GetAssertion => 0x02,
+            Self::CredentialManagement => 0x04,
+            Self::BioEnrollment => 0x08,
         }
     }
 }
@@ -107,7 +113,7 @@ pub fn read_key_agreement(payload: &[u8]) -> Result<Point, Malformed> {
 }
 
 /// Asks for a token in return for the PIN. `pin_hash_encrypted` is the left half of its SHA-256, encrypted. A key that
-/// knows permissions (`scope`) gives it for that alone, at that relying party alone.
+/// knows permissions (`scope`) gives it for that alone, at that relying party alone; an empty one is none in particular.
 #[must_use]
 pub fn get_token(
     protocol: PinProtocol,
@@ -116,7 +122,11 @@ pub fn get_token(
     scope: Option<(Permission, &str)>,
 ) -> Vec<u8> {
     let mut request = Writer::beginning_with(CLIENT_PIN);
-    let (count, number) = if scope.is_some() { (6, 0x09) } else { (4, 0x05) };
+    let (count, number) = match scope {
+        Some((_, "")) => (5, 0x09),
+        Some(_) => (6, 0x09),
+        None => (4, 0x05),
+    };
     request.map(count);
     request.integer(1).integer(protocol.number().into());
     request.integer(2).integer(number);
@@ -125,7 +135,34 @@ pub fn get_token(
     request.integer(6).bytes(pin_hash_encrypted);
     if let Some((permission, rp_id)) = scope {
         request.integer(9).integer(permission.bits());
-        request.integer(10).text(rp_id);
+        if !rp_id.is_empty() {
+            request.integer(10).text(rp_id);
+        }
+    }
+    request.into_bytes()
+}
+
+/// Gives a key without a PIN its first one (CTAP 2.1 section 6.5.5.5), or changes the one it has (6.5.5.6), where
+/// `pin_hash_encrypted` says that it is known. `param` authenticates both. The answer is a status and nothing else.
+#[must_use]
+pub fn set_pin(
+    protocol: PinProtocol,
+    ours: &Point,
+    param: &[u8],
+    new_pin_encrypted: &[u8],
+    pin_hash_encrypted: Option<&[u8]>,
+) -> Vec<u8> {
+    let mut request = Writer::beginning_with(CLIENT_PIN);
+    let (count, number) = if pin_hash_encrypted.is_some() { (6, 0x04) } else { (5, 0x03) };
+    request.map(count);
+    request.integer(1).integer(protocol.number().into());
+    request.integer(2).integer(number);
+    request.integer(3);
+    cose_key(&mut request, ours);
+    request.integer(4).bytes(param);
+    request.integer(5).bytes(new_pin_encrypted);
+    if let Some(hash) = pin_hash_encrypted {
+        request.integer(6).bytes(hash);
     }
     request.into_bytes()
 }
@@ -160,6 +197,8 @@ mod tests {
             None,
             Some((Permission::GetAssertion, "pam://fidokey")),
             Some((Permission::MakeCredential, "x")),
+            Some((Permission::BioEnrollment, "")),
+            Some((Permission::CredentialManagement, "")),
         ];
         let mut requests = Vec::new();
         for protocol in [PinProtocol::One, PinProtocol::Two] {
@@ -167,6 +206,8 @@ mod tests {
                 get_pin_retries(protocol),
                 get_uv_retries(protocol),
                 get_key_agreement(protocol),
+                set_pin(protocol, &POINT, &[4; 32], &[5; 80], None),
+                set_pin(protocol, &POINT, &[4; 16], &[5; 64], Some(&[6; 16])),
             ]);
             requests.extend(scopes.map(|scope| get_token(protocol, &POINT, &[3; 16], scope)));
         }

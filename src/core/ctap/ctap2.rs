@@ -136,6 +136,8 @@ pub struct Info {
     pub algorithms: Vec<Algorithm>,
     /// Whether it speaks any version of FIDO2.
     pub fido2: bool,
+    /// The version of its firmware, in whatever way its maker counts, where it says so.
+    pub firmware: Option<u64>,
     /// Whether it makes non-discoverable credentials without a PIN although one is set.
     pub make_cred_uv_not_required: bool,
     /// The most credentials in one list, where it says so; at least 1.
@@ -215,6 +217,7 @@ pub fn read_info(payload: &[u8]) -> Result<Info, Malformed> {
         cred_protect: lists(2, &["credProtect"]),
         algorithms,
         fido2: lists(1, &["FIDO_2_0", "FIDO_2_1_PRE", "FIDO_2_1", "FIDO_2_2", "FIDO_2_3"]),
+        firmware: map.member(14).and_then(Value::unsigned),
         make_cred_uv_not_required: option("makeCredUvNotRqd"),
         max_credential_count: number(7).map(|count| count.max(1)),
         max_message_size: number(5).unwrap_or(0).max(MESSAGE_SIZE_DEFAULT),
@@ -392,13 +395,15 @@ pub fn make_credential(new: &NewCredential<'_>) -> Vec<u8> {
     request.into_bytes()
 }
 
-/// A makeCredential response, taken apart and not verified. The attestation statement is passed over.
-#[derive(Clone, Copy, Debug)]
+/// A makeCredential response, taken apart and not verified.
+#[derive(Clone, Debug)]
 pub struct MadeCredential<'a> {
     /// The attestation statement format.
     pub format: &'a str,
     /// The authenticator data, raw.
     pub auth_data: &'a [u8],
+    /// The attestation statement: a map, of what its format says.
+    pub statement: Value<'a>,
 }
 
 /// Takes the CBOR of a makeCredential response apart. Nothing is verified here.
@@ -407,13 +412,15 @@ pub struct MadeCredential<'a> {
 /// [`Malformed`].
 pub fn read_made_credential(payload: &[u8]) -> Result<MadeCredential<'_>, Malformed> {
     let map = cbor::read(payload).map_err(|_| Malformed)?.value;
-    if !matches!(map.member(3), Some(Value::Map(_))) {
-        return Err(Malformed);
+    let format = map.member(1).and_then(Value::text).ok_or(Malformed)?;
+    let auth_data = map.member(2).and_then(Value::bytes).ok_or(Malformed)?;
+    // Taken out of the answer and not copied: it is as large as the key wants it to be.
+    let Value::Map(members) = map else { return Err(Malformed) };
+    let statement = members.into_iter().find(|(name, _)| name.integer() == Some(3));
+    match statement {
+        Some((_, statement @ Value::Map(_))) => Ok(MadeCredential { statement, format, auth_data }),
+        _ => Err(Malformed),
     }
-    Ok(MadeCredential {
-        format: map.member(1).and_then(Value::text).ok_or(Malformed)?,
-        auth_data: map.member(2).and_then(Value::bytes).ok_or(Malformed)?,
-    })
 }
 
 #[cfg(test)]

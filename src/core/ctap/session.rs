@@ -13,6 +13,12 @@ use crate::ports::{Fault, Gone, Heard, KeyId, Keys, Moment, OpenError, Report};
 pub const LOCK_WAIT: Duration = Duration::from_secs(3);
 /// How long a key may be silent while it owes us an answer. CTAP asks for a keepalive every 100 ms.
 pub const SILENCE: Duration = Duration::from_secs(2);
+/// How long a key that was just plugged in may leave INIT unanswered before it is sent again: the kernel drops what a key says
+/// while its driver takes it over, during which its node appears already (`driver_input_lock` in hid-core.c).
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// A report that failed after so long was not taken, for which the kernel gives a key 5 seconds; of a key that was removed it
+/// fails at once.
+const STUCK: Duration = Duration::from_secs(1);
 /// Pause between two tries of something that was busy.
 pub const RETRY: Duration = Duration::from_millis(100);
 /// How long a node may refuse us after it appeared: udev sets its access rights only then.
@@ -37,7 +43,7 @@ pub enum CallError {
     Hid(u8),
     /// Its node cannot be opened, with this error number.
     Inaccessible(i32),
-    /// It said nothing for 2 seconds.
+    /// It said nothing for 2 seconds, or took nothing for 5.
     Silent,
     /// The request is longer than any message.
     TooLong,
@@ -113,7 +119,7 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
     /// [`CallError::Gone`] when the key is removed meanwhile, [`CallError::Fault`].
     pub async fn rest(&mut self, end: Moment) -> Result<(), CallError> {
         loop {
-            match self.hear(end, end).await {
+            match self.overhear(end, end).await {
                 Err(CallError::Elapsed | CallError::Silent) => return Ok(()),
                 Ok(_) => {}
                 Err(error) => return Err(error),
@@ -274,7 +280,7 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
             self.nonce = self.nonce.wrapping_add(1);
             let reports = self.link.open(self.nonce.to_be_bytes());
             self.send(&reports, until)?;
-            match self.opened(if busy { until } else { silent_at }, until).await {
+            match self.answered(&reports, if busy { until } else { silent_at }, until).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => busy = true,
                 Err(CallError::Elapsed | CallError::Silent) if busy => return Err(CallError::Busy),
@@ -286,6 +292,28 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
                 return Err(CallError::Busy);
             }
         }
+    }
+
+    /// The same, of an INIT that was sent as `reports`. To a key that was just plugged in it is sent again every 500 ms, with the
+    /// same nonce: whichever answer comes will do, and what comes after it is on the broadcast channel, which is not ours then.
+    async fn answered(
+        &mut self,
+        reports: &[Report],
+        silent_at: Moment,
+        until: Moment,
+    ) -> Result<bool, CallError> {
+        while self.bus.is_new(self.key) && !self.link.has_channel() {
+            let again_at = self.bus.now()?.after(ASK_AGAIN);
+            if again_at >= silent_at {
+                break;
+            }
+            match self.opened(again_at, until).await {
+                Err(CallError::Silent) => {}
+                other => return other,
+            }
+            self.send(reports, until)?;
+        }
+        self.opened(silent_at, until).await
     }
 
     /// Whether the channel was opened (true) or the key is occupied (false).
@@ -303,10 +331,26 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
         }
     }
 
-    /// Waits for a report of this key and says what it means.
+    /// Waits for a report of this key, which owes one, and says what it means.
     async fn hear(&mut self, silent_at: Moment, until: Moment) -> Result<Incoming, CallError> {
-        match self.bus.next(self.key, silent_at.min(until)).await? {
-            Input::Report(report) => Ok(self.link.receive(&report)),
+        let input = self.bus.next_owed(self.key, silent_at.min(until)).await?;
+        self.understand(&input, silent_at, until)
+    }
+
+    /// The same where it owes nothing.
+    async fn overhear(&mut self, silent_at: Moment, until: Moment) -> Result<Incoming, CallError> {
+        let input = self.bus.next(self.key, silent_at.min(until)).await?;
+        self.understand(&input, silent_at, until)
+    }
+
+    fn understand(
+        &mut self,
+        input: &Input,
+        silent_at: Moment,
+        until: Moment,
+    ) -> Result<Incoming, CallError> {
+        match input {
+            Input::Report(report) => Ok(self.link.receive(report)),
             Input::Gone => Err(CallError::Gone),
             Input::Elapsed if until <= silent_at => Err(CallError::Elapsed),
             Input::Elapsed => Err(CallError::Silent),
@@ -314,13 +358,21 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
     }
 
     /// Sends a message, `until` at the latest but for its first report: the bus gives a key up to 5 seconds to
-    /// take each.
+    /// take each. One that did not take it is not asked again, as one that was removed would be: everybody would wait for it each
+    /// time.
     fn send(&mut self, reports: &[Report], until: Moment) -> Result<(), CallError> {
+        let mut begun = self.bus.now()?;
         for (index, report) in reports.iter().enumerate() {
-            if index != 0 && self.bus.now()? >= until {
-                return Err(CallError::Elapsed);
+            if index != 0 {
+                begun = self.bus.now()?;
+                if begun >= until {
+                    return Err(CallError::Elapsed);
+                }
             }
-            self.bus.send(self.key, report)??;
+            if let Err(Gone) = self.bus.send(self.key, report)? {
+                let stuck = self.bus.now()? >= begun.after(STUCK);
+                return Err(if stuck { CallError::Silent } else { CallError::Gone });
+            }
         }
         Ok(())
     }
@@ -329,7 +381,7 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
     async fn drain(&mut self, end: Moment) -> Result<(), CallError> {
         loop {
             let quiet = self.bus.now()?.after(DRAIN_SILENCE);
-            match self.hear(quiet, end).await {
+            match self.overhear(quiet, end).await {
                 Ok(Incoming::Drained) => return Ok(()),
                 Ok(_) => {}
                 Err(CallError::Silent | CallError::Elapsed) => return Ok(()),

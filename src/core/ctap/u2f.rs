@@ -66,6 +66,12 @@ pub fn authenticate(
     Some(apdu(0x02, control, &data))
 }
 
+/// Asks for the version of the protocol that the key speaks. Without data there is no length of them either.
+#[must_use]
+pub fn version() -> Vec<u8> {
+    vec![0, 0x03, 0, 0, 0, 0, 0]
+}
+
 /// An APDU of extended length with room for any response; the data of all requests here are short.
 fn apdu(instruction: u8, parameter: u8, data: &[u8]) -> Vec<u8> {
     let [high, low] = u16::try_from(data.len()).unwrap_or(u16::MAX).to_be_bytes();
@@ -112,13 +118,28 @@ pub fn read_signed(data: &[u8]) -> Result<Signed<'_>, Malformed> {
     Ok(Signed { flags, counter, signature })
 }
 
-/// A registration, taken apart and not verified. The certificate is passed over by its length.
+/// A registration, taken apart and not verified.
 #[derive(Clone, Copy, Debug)]
 pub struct Registered<'a> {
     /// The public key, 65 bytes.
     pub public_key: &'a [u8],
     /// The key handle.
     pub handle: &'a [u8],
+    /// The attestation certificate, as long as its outer DER header says.
+    pub certificate: &'a [u8],
+    /// The signature that goes with it.
+    pub signature: &'a [u8],
+}
+
+/// What is signed in a registration (U2F raw messages section 4.3): of `challenge` and the relying party id each the hash.
+#[must_use]
+pub fn signed_registration(
+    rp_id: &str,
+    challenge: &[u8; 32],
+    handle: &[u8],
+    public_key: &[u8],
+) -> Vec<u8> {
+    [&[0], &Sha256::digest(rp_id)[..], challenge, handle, public_key].concat()
 }
 
 /// Takes the data of a registration response apart: `05 ‖ public key ‖ length ‖ handle ‖ certificate ‖
@@ -131,10 +152,10 @@ pub fn read_registered(data: &[u8]) -> Result<Registered<'_>, Malformed> {
     let (public_key, rest) = rest.split_at_checked(65).ok_or(Malformed)?;
     let (&length, rest) = rest.split_first().ok_or(Malformed)?;
     let (handle, rest) = rest.split_at_checked(usize::from(length)).ok_or(Malformed)?;
-    let (_certificate, signature) = der_sequence(rest).ok_or(Malformed)?;
+    let (certificate, signature) = der_sequence(rest).ok_or(Malformed)?;
     match der_sequence(signature) {
         Some((whole, [])) if whole.len() <= SIGNATURE_MAX && !handle.is_empty() => {
-            Ok(Registered { public_key, handle })
+            Ok(Registered { public_key, handle, certificate, signature })
         }
         _ => Err(Malformed),
     }

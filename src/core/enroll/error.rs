@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::assertion::Rejected;
+use crate::attestation::NotAdmitted;
 use crate::ctap::client::KeyError;
 use crate::ctap::ctap2::Status;
 use crate::ctap::session::CallError;
@@ -38,6 +39,8 @@ pub enum EnrollError {
     NameTaken,
     /// No key was plugged in in time, or it was pulled out.
     NoKey,
+    /// The policy admits other keys.
+    NotAdmitted(NotAdmitted),
     /// No try of the PIN is left.
     PinBlocked,
     /// The PIN has to be changed before it is of use.
@@ -84,11 +87,12 @@ impl EnrollError {
             Self::KeyInaccessible(_) => "Run the command as root.",
             Self::NameTaken => "Choose another name with --name.",
             Self::NoKey => "Plug in the key, leave it in, then run the command again.",
-            Self::PinBlocked => "Reset the key with its own tool; what it holds is lost then.",
-            Self::PinChangeRequired => "Change it, for example with `fido2-token -C DEVICE`.",
+            Self::NotAdmitted(_) => "Use another key, or see [registration] in the policy file.",
+            Self::PinBlocked => "Reset it with `fidokey key reset`; what it holds is lost then.",
+            Self::PinChangeRequired => "Change it with `fidokey key pin change`.",
             Self::PinDeclined => "Run the command again when you want to.",
             Self::PinGuarded(_) => "See `fidokey key pin check`.",
-            Self::PinNotSet => "Set one first, for example with `fido2-token -S DEVICE`.",
+            Self::PinNotSet => "Set one first with `fidokey key pin set`.",
             Self::PinReplug => "Unplug the key, plug it in again, then run the command again.",
             Self::PinUnfit => "Run the command again and type the key's PIN.",
             Self::PinWrong(_) => "Make sure of it before you run the command again.",
@@ -125,6 +129,9 @@ impl fmt::Display for EnrollError {
             }
             Self::NameTaken => f.write_str("The account already has a key of that name."),
             Self::NoKey => f.write_str("No security key was there in time."),
+            Self::NotAdmitted(why) => {
+                write!(f, "The policy does not admit this key: {why} ({}).", why.word())
+            }
             Self::PinBlocked => f.write_str("The PIN on this key is blocked."),
             Self::PinChangeRequired => f.write_str("The PIN on this key must be changed first."),
             Self::PinDeclined => f.write_str("No PIN was typed."),

@@ -1,7 +1,8 @@
 //! The registration of a key that speaks CTAP2.
 
-use super::{CUE, CUE_TO_PROVE, EnrollError, Talk};
+use super::{CUE, CUE_TO_PROVE, EnrollError, Made, Talk};
 use crate::assertion::{self, Challenge, Rejected};
+use crate::attestation::Attestation;
 use crate::credential::{Credential, Protocol, Verification};
 use crate::ctap::client::{KeyError, Limits};
 use crate::ctap::client_pin::Permission;
@@ -23,8 +24,12 @@ pub(super) enum By {
 }
 
 impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
-    /// The registration: a credential that is made by the first touch and proven by the second.
-    pub(super) async fn fido2(&mut self, until: Moment) -> Result<Credential, EnrollError> {
+    /// The registration: a credential that is made by the first touch and proven by the second. With it the version of the
+    /// firmware, where the key says so.
+    pub(super) async fn fido2(
+        &mut self,
+        until: Moment,
+    ) -> Result<(Made, Option<u64>), EnrollError> {
         let info = self.client.info(until).await?;
         let wanted = self.enrollment.algorithms;
         let possible = wanted.iter().any(|wanted| info.algorithms.contains(wanted));
@@ -43,11 +48,11 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
             }
             other => other,
         };
-        let credential = made?;
+        let made = made?;
         // The other keys are cancelled before this one is to be touched again.
         self.client.turn().await?;
-        self.prove(&info, &by, &credential).await?;
-        Ok(credential)
+        self.prove(&info, &by, &made.credential).await?;
+        Ok((made, info.firmware))
     }
 
     /// How this key is to verify its user: by what it has for that, where the policy, the administrator or the key
@@ -95,7 +100,7 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
 
     /// Has one of several keys chosen by a touch, before anybody's PIN is asked for.
     async fn select(&mut self, info: &Info) -> Result<(), EnrollError> {
-        self.stage.cue(CUE)?;
+        self.stage.cue(CUE, self.enrollment.patience)?;
         let until = self.patience()?;
         let request = if info.selection {
             ctap2::selection()
@@ -135,19 +140,14 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
         Ok(Some(token))
     }
 
-    /// The first touch: a new credential, checked.
-    async fn make(
-        &mut self,
-        info: &Info,
-        by: &By,
-        until: Moment,
-    ) -> Result<Credential, EnrollError> {
+    /// The first touch: a new credential, checked, of a key that may be registered.
+    async fn make(&mut self, info: &Info, by: &By, until: Moment) -> Result<Made, EnrollError> {
         let until = match by {
             By::Pin(..) => self.patience()?,
             By::Touch | By::BuiltIn => until,
         };
         let token = self.token(info, by, Permission::MakeCredential).await?;
-        let Self { stage, enrollment, client, is_touched, .. } = self;
+        let Self { stage, enrollment, client, is_touched, product, .. } = self;
         let rp_id = enrollment.rp_id;
         let known: Vec<&Credential> =
             enrollment.existing.iter().filter(|credential| credential.rp_id == *rp_id).collect();
@@ -177,7 +177,7 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
             cred_protect: info.cred_protect,
             gesture: gesture(by, param.as_deref()),
         });
-        stage.cue(CUE)?;
+        stage.cue(CUE, enrollment.patience)?;
         let until = client.now()?.after(enrollment.patience);
         let answer = client.touch(&request, until).await;
         // These two are answers to a touch as well; every other one says that this key is of no use.
@@ -210,8 +210,10 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
         if known.iter().any(|credential| credential.id == registered.id) {
             return Err(EnrollError::AlreadyRegistered);
         }
-        Ok(Credential {
-            name: enrollment.name.clone(),
+        enrollment.admit(Some(registered.aaguid), || Attestation::of(&made, &registered, &hash))?;
+        let (model, name) = enrollment.names(product, Some(registered.aaguid))?;
+        let credential = Credential {
+            name,
             protocol: Protocol::Fido2,
             rp_id: rp_id.clone(),
             id: registered.id,
@@ -223,7 +225,8 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
             aaguid: Some(registered.aaguid),
             added: enrollment.added.to_owned(),
             added_by: enrollment.added_by.to_owned(),
-        })
+        };
+        Ok(Made { credential, model })
     }
 
     /// The second touch: the new credential signs a login's challenge, and the login's verifier accepts it.
@@ -240,7 +243,7 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
         let ids = [credential.id.as_bytes()];
         let gesture = gesture(by, param.as_deref());
         let request = ctap2::get_assertion(credential.rp_id.as_str(), hash, &ids, gesture);
-        self.stage.show(CUE_TO_PROVE)?;
+        self.stage.cue_again(CUE_TO_PROVE, self.enrollment.patience)?;
         let until = self.patience()?;
         let payload = self.client.touch(&request, until).await?;
         let response = ctap2::read_assertion(&payload)

@@ -1,7 +1,8 @@
 //! The registration of a key that speaks CTAP1 alone (U2F raw messages section 4).
 
-use super::{CUE, CUE_TO_PROVE, EnrollError, Talk};
+use super::{CUE, CUE_TO_PROVE, EnrollError, Made, Talk};
 use crate::assertion::{self, PublicKey, Rejected};
+use crate::attestation::Attestation;
 use crate::credential::{Algorithm, Credential, CredentialId, Protocol, Verification};
 use crate::ctap::u2f::{self, Control};
 use crate::ports::{Host, Keys, Machine, Moment};
@@ -9,10 +10,11 @@ use crate::registration::Unfit;
 
 impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
     /// The first touch: a new credential. The key is first asked for those that it may already have; there is no
-    /// list of exclusions in this generation. The attestation is passed over: whose key it is, the person who
-    /// registers it knows, and what it is worth the second touch shows.
-    pub(super) async fn u2f_make(&mut self, until: Moment) -> Result<Credential, EnrollError> {
-        let Self { stage, enrollment, client, is_touched, .. } = self;
+    /// list of exclusions in this generation, and no model number: where the policy has a list of those, no touch is
+    /// asked for.
+    pub(super) async fn u2f_make(&mut self, until: Moment) -> Result<Made, EnrollError> {
+        self.enrollment.admission.model(None).map_err(EnrollError::NotAdmitted)?;
+        let Self { stage, enrollment, client, is_touched, product, .. } = self;
         if !enrollment.algorithms.contains(&Algorithm::Es256) {
             return Err(EnrollError::Unsupported);
         }
@@ -23,8 +25,9 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
                 return Err(EnrollError::AlreadyRegistered);
             }
         }
-        let request = u2f::register(&stage.random()?, rp_id.as_str());
-        stage.cue(CUE)?;
+        let challenge = stage.random()?;
+        let request = u2f::register(&challenge, rp_id.as_str());
+        stage.cue(CUE, enrollment.patience)?;
         let until = client.now()?.after(enrollment.patience);
         let data = client.u2f_touch(&request, until).await?;
         is_touched();
@@ -35,13 +38,16 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
         if enrollment.existing.iter().any(|known| known.id == id) {
             return Err(EnrollError::AlreadyRegistered);
         }
-        Ok(Credential {
-            name: enrollment.name.clone(),
+        let public_key = PublicKey::new(Algorithm::Es256, registered.public_key)
+            .ok_or(EnrollError::Unfit(Unfit::PublicKey))?;
+        enrollment.admit(None, || Attestation::of_u2f(&registered, rp_id, &challenge))?;
+        let (model, name) = enrollment.names(product, None)?;
+        let credential = Credential {
+            name,
             protocol: Protocol::U2f,
             rp_id: rp_id.clone(),
             id,
-            public_key: PublicKey::new(Algorithm::Es256, registered.public_key)
-                .ok_or(EnrollError::Unfit(Unfit::PublicKey))?,
+            public_key,
             verification: Verification::None,
             // This generation has no user handles, no backup flags and no model numbers.
             user_handle: None,
@@ -50,7 +56,8 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
             aaguid: None,
             added: enrollment.added.to_owned(),
             added_by: enrollment.added_by.to_owned(),
-        })
+        };
+        Ok(Made { credential, model })
     }
 
     /// The second touch: the new credential signs a login's challenge, and the login's verifier accepts it.
@@ -59,7 +66,7 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
         let (hash, rp_id) = (challenge.client_data_hash(), credential.rp_id.as_str());
         let request = u2f::authenticate(Control::Sign, hash, rp_id, credential.id.as_bytes())
             .ok_or(EnrollError::Unfit(Unfit::CredentialId))?;
-        self.stage.show(CUE_TO_PROVE)?;
+        self.stage.cue_again(CUE_TO_PROVE, self.enrollment.patience)?;
         let until = self.patience()?;
         let data = self.client.u2f_touch(&request, until).await?;
         let signed =

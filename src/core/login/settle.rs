@@ -1,6 +1,8 @@
 //! The last step of a login: the signature counter is compared with the account's state, and the state written
 //! anew. Nothing that is wrong with the state itself denies a login, and nothing of it grants one.
 
+use super::Notices;
+use super::due::Due;
 use super::trail::{StateNote, Trail};
 use crate::assertion::Verified;
 use crate::cause::Cause;
@@ -9,7 +11,7 @@ use crate::credential::{CounterPolicy, Credential};
 use crate::date::rfc3339;
 use crate::ports::{Account, Fault, FileError, Machine, NOT_ROOT, Origin, TextFile};
 use crate::record::Record;
-use crate::state::{State, Use};
+use crate::state::{self, State, Use};
 use crate::verdict::Reason;
 
 /// The seconds of a minute: times of use are kept no finer, so that two logins in a row need not write twice.
@@ -21,6 +23,7 @@ pub(super) struct Case<'a> {
     pub(super) record: &'a Record,
     pub(super) settings: &'a Settings,
     pub(super) origin: &'a Origin,
+    pub(super) notices: Notices,
 }
 
 /// Compares and notes the counter of `verified`.
@@ -78,20 +81,29 @@ fn compare<M: Machine>(
     });
     let this = Use { counter, when: when.as_deref(), service: &case.origin.service };
     new.note(&case.record.credentials, credential, &this);
+    let notice = match case.notices {
+        Notices::Told => new.take_notice(),
+        Notices::Left => None,
+    };
     if old.as_ref() == Some(&new) {
         return Ok(());
     }
-    match machine.write_state(&new.to_toml()) {
-        Ok(()) if old.is_none() => trail.state(StateNote::New, None),
-        Ok(()) => {}
-        Err(error) => {
-            // A limit on the size of files is no full disk: whoever asks has set it, perhaps to leave no trace.
-            let limited = error.reason == "too_large";
-            let note = if limited { StateNote::Limited } else { StateNote::Unwritten };
-            trail.state(note, Some(Cause::File(error)));
-        }
+    let written = write(machine, &new, trail);
+    if written && old.is_none() {
+        trail.state(StateNote::New, None);
     }
+    trail.due = notice.map(|notice| Due::new(notice, case.account, written));
     Ok(())
+}
+
+/// Writes the state that was read last anew. Whether that went well.
+pub(super) fn write<M: Machine>(machine: &mut M, state: &State, trail: &mut Trail) -> bool {
+    let Err(error) = machine.write_state(&state.to_toml()) else { return true };
+    // A limit on the size of files is no full disk: whoever asks has set it, perhaps to leave no trace.
+    let limited = error.reason == "too_large";
+    let note = if limited { StateNote::Limited } else { StateNote::Unwritten };
+    trail.state(note, Some(Cause::File(error)));
+    false
 }
 
 /// What a state that could not be read is: what others could have written is left for somebody to look at, what
@@ -99,7 +111,7 @@ fn compare<M: Machine>(
 fn note_of(error: &FileError) -> StateNote {
     match error.reason {
         NOT_ROOT => StateNote::NotRoot,
-        "changed" | "empty" | "too_large" => StateNote::Malformed,
+        _ if state::is_none(error) => StateNote::Malformed,
         "hard_link" | "mode" | "not_a_directory" | "not_a_file" | "owner" | "symlink" => {
             StateNote::Unsafe
         }

@@ -1,5 +1,6 @@
 //! What is noted on the way through a login for its one line in the log.
 
+use super::due::Due;
 use crate::audit::Line;
 use crate::cause::Cause;
 use crate::policy::Mode;
@@ -15,6 +16,10 @@ pub(super) struct Trail {
     pub(super) uid: Option<u32>,
     /// The name of the key that signed, and what its credential is called in logs.
     pub(super) key: Option<(String, [u8; 4])>,
+    /// A key was asked for, and the account has no other one: who loses it is locked out.
+    pub(super) only_key: bool,
+    /// What the user is to be told of changes to the account's keys.
+    pub(super) due: Option<Due>,
     /// What somebody has to mend.
     pub(super) cause: Option<Cause>,
     /// The counter that was signed did not rise.
@@ -30,6 +35,8 @@ impl Default for Trail {
             user: String::new(),
             uid: None,
             key: None,
+            only_key: false,
+            due: None,
             cause: None,
             counter_went_back: false,
             canonical: true,
@@ -70,7 +77,7 @@ impl StateNote {
         }
     }
 
-    /// How bad that is on top of a login that was let in.
+    /// How bad that is on top of a login that was let in or is exempt.
     const fn severity(self) -> Severity {
         match self {
             Self::New | Self::NotRoot => Severity::Info,
@@ -94,7 +101,7 @@ impl Trail {
         let (severity, result, reason) = match verdict {
             Verdict::Allow(_) => (self.severity_of_grant(), "granted", "verified"),
             Verdict::Deny(reason) => (severity(*reason), "denied", reason.word()),
-            Verdict::Skip(exempt) => (Severity::Info, "exempt", exempt.word()),
+            Verdict::Skip(exempt) => (self.severity_of_grant(), "exempt", exempt.word()),
         };
         let mut line = Line::default();
         line.field("result", result)
@@ -108,6 +115,9 @@ impl Trail {
             .field("service", &origin.service);
         if let Some((name, [a, b, c, d])) = &self.key {
             line.field("cred", &format!("{a:02x}{b:02x}{c:02x}{d:02x}")).field("key", name);
+        }
+        if self.only_key {
+            line.field("keys", "1");
         }
         if self.counter_went_back {
             line.field("counter", "went_back");

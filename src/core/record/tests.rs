@@ -2,8 +2,10 @@
 
 use p256::ecdsa::SigningKey;
 
+use super::keys::{CREDENTIAL, Key, RECORD};
 use super::*;
 use crate::credential::{CounterPolicy, Verification};
+use crate::text::fields::fields;
 
 /// What no message may ever contain.
 const SECRET: &str = "hunter2";
@@ -115,30 +117,33 @@ fn given_an_unknown_key_then_the_record_is_refused_with_its_place_and_name() {
     assert_eq!(misfit.key.as_deref(), Some("?[31m?"));
 }
 
+// K1
+#[test]
+fn the_lists_of_keys_are_what_is_read() {
+    let names = |keys: &[Key]| keys.iter().map(|key| key.name).collect::<Vec<_>>();
+    assert_eq!(names(&RECORD), fields::<RawRecord>());
+    assert_eq!(names(&CREDENTIAL), fields::<RawCredential>());
+}
+
 // K4
 #[test]
 fn given_a_record_without_a_required_key_then_it_is_refused_and_never_the_weaker_default() {
-    for key in [
-        "schema",
-        "user",
-        "uid",
-        "name",
-        "protocol",
-        "algorithm",
-        "rp_id",
-        "id",
-        "public_key",
-        "verification",
-        "added",
-        "added_by",
-    ] {
-        let text = record(1).to_toml();
+    let text = record(1).to_toml();
+    for Key { name: key, required } in RECORD.into_iter().chain(CREDENTIAL) {
+        if key == "credential" {
+            continue;
+        }
         let line = text
             .lines()
             .find(|line| line.starts_with(&format!("{key} =")))
             .expect("a line for every key");
-        let misfit = refused(&text.replacen(&format!("{line}\n"), "", 1));
-        assert_eq!(misfit.message, format!("missing field \"{key}\""));
+        let without = text.replacen(&format!("{line}\n"), "", 1);
+        match required {
+            true => assert_eq!(refused(&without).message, format!("missing field \"{key}\"")),
+            false => assert_eq!(Record::parse(without.as_bytes()).expect(key).to_toml(), without),
+        }
+        let twice = text.replacen(line, &format!("{line}\nx{line}"), 1);
+        assert_eq!(refused(&twice).message, format!("unknown field \"x{key}\""));
     }
     assert_eq!(
         refused("schema = 1\nuser = \"a\"\nuid = 1\n").message,

@@ -15,7 +15,8 @@ use super::Seed;
 
 /// All of them.
 pub(crate) fn all() -> Vec<Seed> {
-    [assertions(), signatures(), reports(), texts(), files(), stacks(), scripts()].concat()
+    [assertions(), signatures(), reports(), texts(), files(), imports(), stacks(), scripts()]
+        .concat()
 }
 
 /// The inputs that an answer makes; `request` begins with the command and the length.
@@ -150,6 +151,24 @@ fn files() -> Vec<Seed> {
         seeds.push(("state", state.to_toml().into_bytes()));
     }
     seeds.extend(policies());
+    seeds
+}
+
+/// What pamu2fcfg and ssh-keygen have written.
+fn imports() -> Vec<Seed> {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../golden");
+    let mut seeds = Vec::new();
+    for directory in ["pam-u2f", "ssh"] {
+        for entry in std::fs::read_dir(format!("{golden}/{directory}")).unwrap() {
+            let path = entry.unwrap().path();
+            let kind = match (directory, path.extension()) {
+                ("pam-u2f", _) => 0,
+                (_, None) => 1,
+                (_, Some(_)) => 3,
+            };
+            seeds.push(("import", [&[kind], &std::fs::read(path).unwrap()[..]].concat()));
+        }
+    }
     seeds
 }
 

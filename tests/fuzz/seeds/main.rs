@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use std::{env, fs};
 
+use fidokey_core::attestation::Admission;
 use fidokey_core::credential::{AccountName, Algorithm, Credential, KeyName, RpId, Verification};
 use fidokey_core::enroll::{Enrollment, enroll};
 use fidokey_core::login::login;
@@ -107,8 +108,9 @@ fn registered(keys: &mut impl Keys, verification: Verification) -> Option<Creden
     let enrollment = Enrollment {
         account: &Account { uid: 1000, name: AccountName::new("alice").unwrap() },
         existing: &[],
-        name: &KeyName::new("Blue key").unwrap(),
+        name: Some(&KeyName::new("Blue key").unwrap()),
         algorithms: &Algorithm::ALL,
+        admission: Admission::default(),
         rp_id: &RpId::default(),
         verification,
         policy: Verification::None,
@@ -117,5 +119,5 @@ fn registered(keys: &mut impl Keys, verification: Verification) -> Option<Creden
         added: "2026-11-23T10:00:00Z",
         added_by: "root",
     };
-    enroll(&mut machine, &mut host, keys, &enrollment).ok()
+    enroll(&mut machine, &mut host, keys, &enrollment).ok().map(|enrolled| enrolled.credential)
 }

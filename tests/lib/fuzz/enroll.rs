@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fidokey_core::attestation::Admission;
 use fidokey_core::credential::{AccountName, Algorithm, KeyName, Protocol, RpId, Verification};
 use fidokey_core::enroll::{Enrollment, enroll};
 use fidokey_core::ports::Account;
@@ -27,8 +28,9 @@ pub fn run(bytes: &[u8]) {
     let enrollment = Enrollment {
         account: &account,
         existing: &existing,
-        name: &KeyName::new("Blue key").unwrap(),
+        name: Some(&KeyName::new("Blue key").unwrap()),
         algorithms: &Algorithm::ALL,
+        admission: Admission::default(),
         rp_id: &RpId::default(),
         verification: required,
         policy: Verification::None,
@@ -42,7 +44,8 @@ pub fn run(bytes: &[u8]) {
     // Of each PIN one for the credential, and one for the assertion that proves it where the first was right.
     let tries = scene.verifier.borrow().tries;
     assert!(usize::try_from(tries).unwrap() <= 2 * host.asked.len(), "{tries} tries");
-    let Ok(credential) = registered else { return };
+    let Ok(enrolled) = registered else { return };
+    let credential = enrolled.credential;
 
     // Those that the key makes, one after the other.
     let made: Vec<Secret> = (0..4)

@@ -12,6 +12,7 @@ pub mod der;
 pub mod enroll;
 pub mod frame;
 mod hostile;
+pub mod import;
 pub mod info;
 pub mod login;
 pub mod record;
@@ -29,7 +30,7 @@ pub use tape::Tape;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their programs and of the directories of their inputs.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("assertion", assertion::run),
     ("cbor", cbor::run),
     ("client_pin", client_pin::run),
@@ -37,6 +38,7 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("der", der::run),
     ("enroll", enroll::run),
     ("frame", frame::run),
+    ("import", import::run),
     ("info", info::run),
     ("login", login::run),
     ("record", record::run),

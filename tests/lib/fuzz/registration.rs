@@ -2,6 +2,7 @@
 //! they must.
 
 use fidokey_core::credential::{Algorithm, RpId, Verification};
+use fidokey_core::ctap::cbor::Value;
 use fidokey_core::ctap::ctap2::{MadeCredential, read_made_credential};
 use fidokey_core::registration::check;
 use sha2::{Digest as _, Sha256};
@@ -24,7 +25,7 @@ pub fn run(bytes: &[u8]) {
         let Ok(made) = read_made_credential(&rest) else { return };
         made
     } else {
-        MadeCredential { format: "packed", auth_data: &rest }
+        MadeCredential { format: "packed", auth_data: &rest, statement: Value::Map(Vec::new()) }
     };
     let protect = setup & 8 != 0;
     let Ok(registered) = check(&made, &RpId::default(), algorithms, required, protect) else {
@@ -53,7 +54,7 @@ pub fn run(bytes: &[u8]) {
     let protected = cose.windows(11).any(|part| part == b"credProtect");
     assert_eq!(flags & 0x80 != 0, protected && protect);
     // Exact to the byte.
-    let less = MadeCredential { auth_data: &data[..data.len() - 1], ..made };
+    let less = MadeCredential { auth_data: &data[..data.len() - 1], ..made.clone() };
     let more = [data, &[0]].concat();
     let more = MadeCredential { auth_data: &more, ..made };
     for bent in [less, more] {

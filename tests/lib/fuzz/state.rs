@@ -1,6 +1,8 @@
-//! The state of an account: what is read is the same when it was written and read again, also after one more login.
+//! The state of an account: what is read is the same when it was written and read again, also after one more login
+//! and one more change; what is told of it is one short line.
 
-use fidokey_core::credential::AccountName;
+use fidokey_core::credential::{AccountName, is_unprintable};
+use fidokey_core::notice::{Change, Changed};
 use fidokey_core::state::{State, Use};
 
 use super::assertion::secrets;
@@ -33,6 +35,25 @@ pub fn run(bytes: &[u8]) {
                 && !bytes.contains(&b'\\'))
     );
     assert_eq!(state.went_back(other, 9), before);
+    tells_a_line(&state);
+    let change = Change { what: Changed::Renamed, key: &service, when: &service, by: &service };
+    state.announce(&change);
+    same_again(&state);
+    assert_eq!(state.went_back(other, 9), before);
+    tells_a_line(&state);
+    let notice = state.take_notice().unwrap();
+    same_again(&state);
+    state.announce(&change);
+    state.put_back(notice);
+    same_again(&state);
+}
+
+fn tells_a_line(state: &State) {
+    if let Some(notice) = state.clone().take_notice() {
+        let text = notice.text();
+        assert!(text.chars().count() <= 200 && !text.chars().any(is_unprintable), "{text:?}");
+        assert!(!text.to_lowercase().contains("password"), "{text:?}");
+    }
 }
 
 fn same_again(state: &State) {

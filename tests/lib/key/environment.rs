@@ -16,6 +16,7 @@ use opensk::env::Env;
 use opensk::env::test::TestRng;
 
 use super::packet::Report;
+use super::reader::Reader;
 use super::run::Firmware;
 use super::store::Store;
 use super::wire::{SLICE, SharedWire};
@@ -26,6 +27,7 @@ pub(super) struct KeyEnv {
     connection: Connection,
     customization: CustomizationImpl,
     finger: Finger,
+    reader: Reader,
     rng: TestRng,
     store: Store,
 }
@@ -37,6 +39,7 @@ impl KeyEnv {
             connection: Connection(Rc::clone(wire)),
             customization: firmware.customization,
             finger: Finger { wire: Rc::clone(wire), shared: wire.borrow().shared() },
+            reader: Reader::new(Rc::clone(wire), firmware.store.clone(), firmware.has_reader),
             rng: TestRng::from_seed(firmware.seed),
             store: firmware.store,
         }
@@ -141,6 +144,7 @@ impl Env for KeyEnv {
     type Clock = MonotonicClock;
     type Crypto = SoftwareCrypto;
     type Customization = CustomizationImpl;
+    type Fingerprint = Reader;
     type HidConnection = Connection;
     type KeyStore = Self;
     type Persist = Store;
@@ -174,6 +178,10 @@ impl Env for KeyEnv {
 
     fn customization(&self) -> &CustomizationImpl {
         &self.customization
+    }
+
+    fn fingerprint(&mut self) -> &mut Reader {
+        &mut self.reader
     }
 
     fn hid_connection(&mut self) -> &mut Connection {

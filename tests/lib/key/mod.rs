@@ -7,6 +7,8 @@ mod interval;
 mod packet;
 mod pin;
 mod pty;
+mod reader;
+mod readerless;
 mod run;
 mod store;
 mod transcript;
@@ -53,7 +55,9 @@ pub struct EmulatedKey {
     touch: Touch,
     customization: CustomizationImpl,
     u2f_only: bool,
+    has_reader: bool,
     interval: Option<Duration>,
+    product: String,
 }
 
 impl EmulatedKey {
@@ -95,6 +99,13 @@ impl EmulatedKey {
         self
     }
 
+    /// Gives it a fingerprint reader, which reads each touch as a finger.
+    #[must_use]
+    pub fn with_reader(mut self) -> Self {
+        self.has_reader = true;
+        self
+    }
+
     /// Changes what the maker of a key may choose: `max_msg_size`, `enforce_always_uv`, …
     #[must_use]
     pub fn customize(mut self, change: impl FnOnce(&mut CustomizationImpl)) -> Self {
@@ -106,6 +117,13 @@ impl EmulatedKey {
     #[must_use]
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = Some(interval);
+        self
+    }
+
+    /// What its device calls itself in a kernel.
+    #[must_use]
+    pub fn product(mut self, product: &str) -> Self {
+        product.clone_into(&mut self.product);
         self
     }
 
@@ -124,7 +142,7 @@ impl EmulatedKey {
     /// # Errors
     /// `/dev/uhid` cannot be used, or no hidraw node appears.
     pub fn plug_into_kernel(&self) -> io::Result<KeyHandle> {
-        let end = UhidEnd::create()?;
+        let end = UhidEnd::create(&self.product)?;
         let unique = end.unique().to_owned();
         let mut handle = match self.interval {
             Some(interval) => self.plug_into(PolledEnd::new(end, interval))?,
@@ -148,6 +166,7 @@ impl EmulatedKey {
             store: self.store.clone(),
             customization: self.customization.clone(),
             u2f_only: self.u2f_only,
+            has_reader: self.has_reader,
         };
         KeyHandle::plug(end, self.touch, move |wire| firmware.run(&wire))
     }
@@ -161,10 +180,13 @@ impl EmulatedKey {
             // pamu2fcfg 1.1.0 refuses a key that attests itself.
             customization: CustomizationImpl {
                 use_batch_attestation: true,
+                max_template_friendly_name: reader::NAME_MAX,
                 ..DEFAULT_CUSTOMIZATION
             },
             u2f_only: false,
+            has_reader: false,
             interval: None,
+            product: "fidokey emulated key".to_owned(),
         }
     }
 }

@@ -8,6 +8,8 @@ use opensk::{Ctap, Transport};
 use super::Shared;
 use super::attestation;
 use super::environment::KeyEnv;
+use super::packet::Report;
+use super::readerless::{is_get_info, without_reader};
 use super::store::Store;
 use super::wire::{SLICE, SharedWire};
 
@@ -17,12 +19,14 @@ pub(super) struct Firmware {
     pub(super) store: Store,
     pub(super) customization: CustomizationImpl,
     pub(super) u2f_only: bool,
+    pub(super) has_reader: bool,
 }
 
 impl Firmware {
     /// Serves the wire until the key is unplugged or its client has gone.
     pub(super) fn run(self, wire: &SharedWire) {
         let (shared, u2f_only) = (wire.borrow().shared(), self.u2f_only);
+        let has_reader = self.has_reader;
         let mut key = Ctap::new(KeyEnv::new(self, wire));
         install_attestation(key.env());
 
@@ -34,7 +38,12 @@ impl Firmware {
                     wire.borrow_mut().send(&invalid_command(&report));
                 }
                 Some(report) => {
-                    for mut reply in key.process_hid_packet(&report, Transport::MainHid) {
+                    let mut replies: Vec<Report> =
+                        key.process_hid_packet(&report, Transport::MainHid).collect();
+                    if !has_reader && is_get_info(&report) {
+                        replies = without_reader(replies);
+                    }
+                    for mut reply in replies {
                         if u2f_only && reply[4] == INIT {
                             reply[CAPABILITIES] &= !CAPABILITY_CBOR;
                         }

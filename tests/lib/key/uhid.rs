@@ -44,18 +44,18 @@ pub struct UhidEnd {
 }
 
 impl UhidEnd {
-    /// Plugs a key into the kernel. Its hidraw node appears a little later.
+    /// Plugs a key into the kernel whose device calls itself `product`, 127 bytes of it. Its hidraw node appears a little later.
     ///
     /// # Errors
     /// `/dev/uhid` is missing (load the module `uhid`) or may not be used.
-    pub fn create() -> io::Result<Self> {
+    pub fn create(product: &str) -> io::Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let unique = format!("emulated-{}-{count}", std::process::id());
 
         let mut device = OpenOptions::new().read(true).write(true).open("/dev/uhid")?;
         let mut event = UHID_CREATE2.to_ne_bytes().to_vec();
-        push_text(&mut event, "fidokey emulated key", 128);
+        push_text(&mut event, product, 128);
         push_text(&mut event, "emulated", 64);
         push_text(&mut event, &unique, 64);
         event.extend((REPORT_DESCRIPTOR.len() as u16).to_ne_bytes());

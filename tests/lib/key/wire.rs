@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fidokey_core::ctap::frame::{BROADCAST, Channel, parse};
+
 use super::Shared;
 use super::packet::{PacketEnd, Report};
 
@@ -19,12 +21,13 @@ pub type SharedWire = Rc<RefCell<Wire>>;
 pub struct Wire {
     end: Box<dyn PacketEnd>,
     shared: Arc<Shared>,
+    channel: Channel,
     gone: bool,
 }
 
 impl Wire {
     pub(super) fn new(end: Box<dyn PacketEnd>, shared: Arc<Shared>) -> SharedWire {
-        Rc::new(RefCell::new(Self { end, shared, gone: false }))
+        Rc::new(RefCell::new(Self { end, shared, channel: BROADCAST, gone: false }))
     }
 
     pub(super) fn shared(&self) -> Arc<Shared> {
@@ -41,8 +44,14 @@ impl Wire {
     pub fn receive(&mut self, timeout: Duration) -> Option<Report> {
         let received = self.end.receive(timeout);
         let report = self.note(received)??;
+        self.channel = parse(&report).0;
         self.shared.lock().transcript.received(&report);
         Some(report)
+    }
+
+    /// The channel of the last report from the host: what is being done is done for whoever has it.
+    pub(super) const fn channel(&self) -> Channel {
+        self.channel
     }
 
     /// Sends a report to the host.

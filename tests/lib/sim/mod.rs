@@ -3,6 +3,7 @@
 //! Nothing here waits: time jumps to the next event. So a test of a 30-second deadline takes as long as the
 //! code under test computes.
 
+mod commands;
 pub mod device;
 pub mod registering;
 pub mod scripts;
@@ -16,7 +17,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use fidokey_core::ctap::cbor;
+use fidokey_core::ports;
 use fidokey_core::ports::{
     Fault, Gone, Heard, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal,
 };
@@ -37,6 +38,8 @@ pub struct SimKeys {
     pub fault: Option<(u64, Fault)>,
     /// How long every key takes to take a report that continues a message: the kernel waits for up to 5 seconds.
     pub send_takes: Duration,
+    /// Keys that take so many reports and then none, also plugged in anew: the kernel gives up on each after 5 seconds.
+    pub stuck: Vec<(KeyId, u64)>,
     calls: u64,
     /// Whether any key is open, for whoever wants to see it from elsewhere.
     pub in_use: Rc<Cell<bool>>,
@@ -49,6 +52,8 @@ pub struct SimKeys {
     told_until: Duration,
     /// Time that passed while nobody looked at the clock: somebody was typing.
     pub typing: Rc<Cell<Duration>>,
+    /// What the system has of every key's device.
+    pub described: ports::Device,
 }
 
 /// How long a signal that was told is not told again.
@@ -93,6 +98,8 @@ enum Plan {
     /// The same or another key in the same port: another `KeyId` of the same slot.
     Replace(KeyId),
     Signal(Signal),
+    /// The process stands still for so long, as after Ctrl-Z.
+    Stop(Duration),
     Unplug(KeyId),
     /// Another program has it until then.
     Lock(KeyId, Duration),
@@ -109,6 +116,7 @@ impl Default for SimKeys {
             plan: Vec::new(),
             fault: None,
             send_takes: Duration::ZERO,
+            stuck: Vec::new(),
             calls: 0,
             in_use: Rc::default(),
             signal: None,
@@ -116,6 +124,7 @@ impl Default for SimKeys {
             interrupts_taken: 0,
             told_until: Duration::ZERO,
             typing: Rc::default(),
+            described: ports::Device::default(),
         }
     }
 }
@@ -178,6 +187,11 @@ impl SimKeys {
         self.plan.push((self.now + span, Plan::Signal(signal)));
     }
 
+    /// Stops the process after one span for another.
+    pub fn stop_after(&mut self, span: Duration, stopped: Duration) {
+        self.plan.push((self.now + span, Plan::Stop(stopped)));
+    }
+
     /// Removes `key` after this span.
     pub fn unplug_after(&mut self, key: KeyId, span: Duration) {
         self.plan.push((self.now + span, Plan::Unplug(key)));
@@ -210,62 +224,8 @@ impl SimKeys {
         self.now - Duration::from_secs(1000)
     }
 
-    /// The messages that were sent to keys, put together: `(key, command, payload)`.
-    pub fn messages(&self) -> Vec<(KeyId, u8, Vec<u8>)> {
-        put_together(&self.trace)
-    }
-
-    /// The commands that were sent, in words: `INIT`, `getAssertion`, `getAssertion?` for a silent one, ….
-    pub fn commands(&self) -> Vec<&'static str> {
-        self.words(&self.messages())
-    }
-
-    /// Those that were sent before a key was left to others.
-    pub fn commands_before_release(&self) -> Vec<&'static str> {
-        let before = |step: &&Step| !matches!(step, Step::Release(_));
-        let trace: Vec<Step> = self.trace.iter().take_while(before).cloned().collect();
-        self.words(&put_together(&trace))
-    }
-
-    /// Those that this key was sent.
-    pub fn commands_of(&self, key: KeyId) -> Vec<&'static str> {
-        let mut messages = self.messages();
-        messages.retain(|(to, ..)| *to == key);
-        self.words(&messages)
-    }
-
-    fn words(&self, messages: &[(KeyId, u8, Vec<u8>)]) -> Vec<&'static str> {
-        messages
-            .iter()
-            .map(|(_, command, payload)| match (command, payload.first()) {
-                (0x03, _) => match payload.get(1..3) {
-                    Some([0x01, 0x00]) => "register",
-                    Some([0x02, 0x03]) => "sign",
-                    Some([0x02, 0x07]) => "sign?",
-                    _ => "another",
-                },
-                (0x06, _) => "INIT",
-                (0x11, _) => "CANCEL",
-                (0x10, Some(0x01)) => "makeCredential",
-                (0x10, Some(0x02)) if payload.ends_with(b"\x62up\xf4") => "getAssertion?",
-                (0x10, Some(0x02)) => "getAssertion",
-                (0x10, Some(0x04)) => "getInfo",
-                (0x10, Some(0x06)) => match clientpin_subcommand(payload) {
-                    0x01 => "getPINRetries",
-                    0x02 => "getKeyAgreement",
-                    0x05 => "getPinToken",
-                    0x07 => "getUVRetries",
-                    0x09 => "getPinUvAuthToken",
-                    _ => "another",
-                },
-                (0x10, Some(0x0b)) => "selection",
-                _ => "another",
-            })
-            .collect()
-    }
-
     fn slot(&mut self, key: KeyId) -> &mut Slot {
-        &mut self.slots[(key.0 & 0xffff_ffff) as usize]
+        &mut self.slots[port(key)]
     }
 
     fn count_call(&mut self) -> Result<(), Fault> {
@@ -288,6 +248,10 @@ impl SimKeys {
                 self.signal = Some(signal);
                 self.told_until = self.now + TOLD_EVERY;
                 KeyEvent::Signal(signal)
+            }
+            Plan::Stop(stopped) => {
+                self.now += stopped;
+                KeyEvent::Elapsed
             }
             Plan::Replace(key) => {
                 let slot = self.slot(key);
@@ -320,31 +284,9 @@ impl SimKeys {
     }
 }
 
-/// The messages that these steps have sent.
-fn put_together(trace: &[Step]) -> Vec<(KeyId, u8, Vec<u8>)> {
-    let mut messages: Vec<(KeyId, u8, Vec<u8>, usize)> = Vec::new();
-    for step in trace {
-        let Step::Send(key, report) = step else { continue };
-        if report[4] & 0x80 != 0 {
-            let length = usize::from(u16::from_be_bytes([report[5], report[6]]));
-            messages.push((*key, report[4] & 0x7f, report[7..].to_vec(), length));
-        } else if let Some(last) = messages.last_mut() {
-            last.2.extend_from_slice(&report[5..]);
-        }
-    }
-    messages
-        .into_iter()
-        .map(|(key, command, mut payload, length)| {
-            payload.truncate(length);
-            (key, command, payload)
-        })
-        .collect()
-}
-
-/// The subcommand of an authenticatorClientPIN request.
-fn clientpin_subcommand(payload: &[u8]) -> u64 {
-    let request = cbor::read(&payload[1..]).unwrap().value;
-    request.member(2).unwrap().unsigned().unwrap()
+/// Where a key is plugged in, whichever it is.
+fn port(key: KeyId) -> usize {
+    (key.0 & 0xffff_ffff) as usize
 }
 
 impl Keys for SimKeys {
@@ -357,6 +299,10 @@ impl Keys for SimKeys {
     fn plugged(&mut self) -> Result<Vec<KeyId>, Fault> {
         self.count_call()?;
         Ok(self.slots.iter().filter(|slot| slot.plugged).map(|slot| slot.id).collect())
+    }
+
+    fn device(&mut self, _key: KeyId) -> ports::Device {
+        self.described.clone()
     }
 
     fn open(&mut self, key: KeyId) -> Result<(), OpenError> {
@@ -381,6 +327,16 @@ impl Keys for SimKeys {
     fn send(&mut self, key: KeyId, report: &Report) -> Result<(), Gone> {
         if self.removed_now(key) {
             return Err(Gone);
+        }
+        let open = self.slot(key).open;
+        match self.stuck.iter_mut().find(|(stuck, _)| port(*stuck) == port(key)) {
+            Some((_, 0)) if open => {
+                self.now += Duration::from_secs(5);
+                self.slot(key).open = false;
+                return Err(Gone);
+            }
+            Some((_, left)) => *left = left.saturating_sub(1),
+            None => {}
         }
         if report[4] & 0x80 == 0 {
             self.now += self.send_takes;

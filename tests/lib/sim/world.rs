@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
+use fidokey_core::attestation::Admission;
 use fidokey_core::credential::{
     AccountName, Algorithm, Credential, KeyName, RpId, Uid, Verification,
 };
-use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
+use fidokey_core::enroll::{EnrollError, Enrolled, Enrollment, enroll};
 use fidokey_core::login::login;
 use fidokey_core::ports::{
     Account, ConversationError, Fault, FileError, Hedge, Host, Keys, Machine, Origin, Severity,
@@ -39,6 +40,8 @@ pub struct SimMachine {
     pub state_held: Option<Uid>,
     /// How often a state was read.
     pub state_reads: u32,
+    /// How often one was looked at without being held.
+    pub state_looks: u32,
     /// How often one was to be written.
     pub state_writes: u32,
     /// How long it has slept.
@@ -102,6 +105,12 @@ impl Machine for SimMachine {
         self.state_reads += 1;
         self.state_held = Some(uid);
         self.key_was_in_use.push(self.key_in_use.get());
+        let state = self.states.get(&uid).cloned().unwrap_or(Ok(None))?;
+        Ok(file(format!("/var/lib/fidokey/{uid}.toml"), state))
+    }
+
+    fn look_at_state(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError> {
+        self.state_looks += 1;
         let state = self.states.get(&uid).cloned().unwrap_or(Ok(None))?;
         Ok(file(format!("/var/lib/fidokey/{uid}.toml"), state))
     }
@@ -243,6 +252,7 @@ pub fn world(credentials: &[Credential], config: &str) -> (SimMachine, SimHost) 
         key_was_in_use: Vec::new(),
         state_held: None,
         state_reads: 0,
+        state_looks: 0,
         state_writes: 0,
         // 2026-11-23T10:00:42Z
         since_1970: Some(Duration::from_secs(1_795_428_042)),
@@ -284,19 +294,33 @@ pub fn login_of_alice(credentials: &[Credential], keys: &mut impl Keys) -> (i32,
     (answer.number(), host)
 }
 
-/// The registration of one more key for alice, who has these credentials, with one of these algorithms and 10
+/// The registration of one more key for alice, who has these credentials, with one of these algorithms, a name and 10
 /// seconds for each touch: what comes of it, and the host with all that it heard.
 pub fn enroll_for_alice(
     existing: &[Credential],
     algorithms: &[Algorithm],
     keys: &mut impl Keys,
 ) -> (Result<Credential, EnrollError>, SimHost) {
+    let name = KeyName::new("Blue key").unwrap();
+    let (result, host) = enroll_as(existing, Some(&name), algorithms, Admission::default(), keys);
+    (result.map(|enrolled| enrolled.credential), host)
+}
+
+/// The same, with this name or that of the model, of the keys that may be registered; and all that comes of it.
+pub fn enroll_as(
+    existing: &[Credential],
+    name: Option<&KeyName>,
+    algorithms: &[Algorithm],
+    admission: Admission<'_>,
+    keys: &mut impl Keys,
+) -> (Result<Enrolled, EnrollError>, SimHost) {
     let (mut machine, mut host) = world(existing, SECOND_FACTOR);
     let enrollment = Enrollment {
         account: &Account { uid: 1000, name: AccountName::new("alice").unwrap() },
         existing,
-        name: &KeyName::new("Blue key").unwrap(),
+        name,
         algorithms,
+        admission,
         rp_id: &RpId::default(),
         verification: Verification::None,
         policy: Verification::None,

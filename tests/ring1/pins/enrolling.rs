@@ -1,6 +1,7 @@
 //! Registrations by keys that verify their users.
 
 use super::*;
+use fidokey_core::attestation::Admission;
 use fidokey_core::credential::{AccountName, Algorithm, KeyName, RpId};
 use fidokey_core::enroll::{EnrollError, Enrollment, enroll};
 use fidokey_core::ports::Account;
@@ -16,8 +17,9 @@ fn register(
     let enrollment = Enrollment {
         account: &Account { uid: 1000, name: AccountName::new("alice").unwrap() },
         existing: &[],
-        name: &KeyName::new("Blue key").unwrap(),
+        name: Some(&KeyName::new("Blue key").unwrap()),
         algorithms: &Algorithm::ALL,
+        admission: Admission::default(),
         rp_id: &RpId::default(),
         verification,
         policy,
@@ -28,7 +30,7 @@ fn register(
     };
     let registered = enroll(&mut desk.machine, &mut desk.host, &mut desk.keys, &enrollment);
     assert!(!desk.keys.any_open());
-    registered
+    registered.map(|enrolled| enrolled.credential)
 }
 
 fn desk_with(verifier: &Rc<RefCell<Verifier>>) -> Desk {

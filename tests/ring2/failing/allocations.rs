@@ -171,6 +171,12 @@ fn given_an_allocation_that_fails_where_nobody_is_enrolled_then_ended_exempt_or_
     fail_each(scenes::NOT_ENROLLED, 1020);
 }
 
+/// BAR X2, INV-6: where such a login has something to tell.
+#[test]
+fn given_an_allocation_that_fails_where_a_change_is_told_then_ended_exempt_or_denied() {
+    fail_each(scenes::NOT_ENROLLED_TOLD, 1040);
+}
+
 /// BAR X2, INV-6: where there is no key.
 #[test]
 fn given_an_allocation_that_fails_without_a_key_then_ended_or_denied() {

@@ -130,6 +130,12 @@ fn given_a_call_that_fails_where_nobody_is_enrolled_then_exempt_without_it_or_de
     fail_each(scenes::NOT_ENROLLED, 620);
 }
 
+/// BAR X1: where such a login has something to tell: it looks at the state, then takes that from it.
+#[test]
+fn given_a_call_that_fails_where_a_change_is_told_then_exempt_without_it_or_denied() {
+    fail_each(scenes::NOT_ENROLLED_TOLD, 640);
+}
+
 /// BAR X1: where there is no key, denied.
 #[test]
 fn given_a_call_that_fails_without_a_key_then_denied() {

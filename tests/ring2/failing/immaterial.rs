@@ -43,10 +43,13 @@ pub(crate) fn reason(hit: &Hit) -> Option<&'static str> {
         _ if hit.walks == 1 && is_name_service(about) => {
             Some("the name service has other services to ask")
         }
-        _ if hit.walks == 3 && (about == "/" || about.starts_with("/var")) => {
+        // Once more where a change is told to who has no key: first it is only looked at.
+        _ if [3, 4].contains(&hit.walks) && (about == "/" || about.starts_with("/var")) => {
             Some("the state, which a login can do without")
         }
-        _ if hit.walks == 3 && STATE.contains(&name) => Some("the state's lock, date and size"),
+        _ if [3, 4].contains(&hit.walks) && STATE.contains(&name) => {
+            Some("the state's lock, date and size")
+        }
         // Where anything of it breaks off it is begun anew, with a channel and a challenge of its own.
         "sendto" | "recvfrom" => Some("the virtual key, asked once more"),
         "openat" | "flock" if about == "/key" => Some("the virtual key, taken later"),

@@ -18,7 +18,7 @@ pub(crate) struct Hit {
     /// What the program got as the result of the call.
     pub(crate) told: Option<i64>,
     /// How often the login had gone to the root for a file by then: the first time for the policy, the second time for
-    /// the record, the third time for the state.
+    /// the record, then for the state.
     pub(crate) walks: usize,
     /// Whether the login had come to its log, and with it to its decision.
     pub(crate) decided: bool,

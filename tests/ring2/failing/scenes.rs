@@ -8,8 +8,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
+use fidokey_core::notice::Changed;
 use fidokey_tests::key::{EmulatedKey, KeyHandle};
 
+use crate::notices::announce;
 use crate::run::Application;
 use crate::stage::{Stage, shipped_module};
 use crate::state::owned;
@@ -52,6 +54,12 @@ pub(crate) const WRONG_KEY: Scene =
     Scene { name: "wrong key", code: 7, words: &["authenticate"], make: wrong_key };
 pub(crate) const NOT_ENROLLED: Scene =
     Scene { name: "not enrolled", code: 25, words: &["authenticate"], make: not_enrolled };
+pub(crate) const NOT_ENROLLED_TOLD: Scene = Scene {
+    name: "not enrolled, told of a change",
+    code: 25,
+    words: &["authenticate"],
+    make: not_enrolled,
+};
 pub(crate) const BAD_RECORD: Scene =
     Scene { name: "bad record", code: 7, words: &["authenticate"], make: bad_record };
 pub(crate) const REMOTE: Scene =
@@ -68,7 +76,7 @@ impl Scene {
     /// How many try at once: more where most of them wait, for a key or because a guess was wrong.
     pub(crate) fn workers(&self) -> u64 {
         match self.name {
-            "bad record" | "not enrolled" | "remote" => 4,
+            "bad record" | "not enrolled" | "not enrolled, told of a change" | "remote" => 4,
             "no key" | "wrong key" => 24,
             _ => 12,
         }
@@ -114,8 +122,11 @@ impl Place {
         if about == root { "/".to_owned() } else { about.replace(&root, "") }
     }
 
-    /// To be called before a login: a key has no third wrong PIN in a row.
+    /// To be called before a login: a key has no third wrong PIN in a row, and what was told once is not told again.
     pub(crate) fn prepare(&self, scene: &Scene) {
+        if scene.name == NOT_ENROLLED_TOLD.name {
+            announce(&self.stage, Changed::Removed);
+        }
         let logins = self.logins.replace(self.logins.get() + 1);
         if scene.words == TYPED_WRONG && logins % 2 == 1 {
             self.mend(scene);

@@ -1,4 +1,4 @@
-//! What is on a disk, as far as the verbs about stacks may change it.
+//! What is on a disk, as far as the command may change it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,8 +12,10 @@ pub(crate) const STACKS: &str = "etc/pam.d";
 pub(crate) const KEPT: &str = "var/lib/fidokey-stacks";
 /// The states of accounts.
 pub(crate) const STATES: &str = "var/lib/fidokey";
+/// The records.
+pub(crate) const RECORDS: &str = "etc/fidokey/users";
 /// The directories that are looked at, with everything beneath.
-pub(crate) const WATCHED: [&str; 3] = [STACKS, KEPT, STATES];
+pub(crate) const WATCHED: [&str; 4] = [STACKS, KEPT, STATES, RECORDS];
 
 /// A file.
 #[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::power::calls::op;
-use crate::power::disk::{Content, Disk, KEPT, STACKS, STATES};
+use crate::power::disk::{Content, Disk, KEPT, RECORDS, STACKS, STATES};
 use crate::power::model::{Op, after};
 use crate::power::steps::step;
 use crate::stepping::Next;
@@ -42,6 +42,7 @@ auth       optional   pam_group.so
 @include common-account
 @include common-session
 ";
+const PASSWD: &str = "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n";
 /// What the vendor has for the third.
 pub(crate) const POLKIT: &str =
     "#%PAM-1.0\n@include common-auth\n@include common-account\n@include common-session\n";
@@ -81,7 +82,7 @@ impl Machine {
             MODULES_PLACE,
             "bin",
             "dev",
-            "etc/fidokey/users",
+            RECORDS,
             "proc/sys/kernel/random",
             "run/systemd/system",
             "usr/bin",
@@ -102,6 +103,7 @@ impl Machine {
             machine.file(&format!("{MODULES_PLACE}/{module}"), "", 0o644);
         }
         machine.file("usr/lib/pam.d/polkit-1", POLKIT, 0o644);
+        machine.file("etc/passwd", PASSWD, 0o644);
         machine.file("dev/null", "", 0o666);
         let systemctl = format!(
             "#!/bin/sh\ntest -e /{ASKED} && echo \"$*\" >>/{ASKED}\n! test -e \"/run/no-$2\"\n"

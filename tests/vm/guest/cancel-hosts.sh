@@ -55,7 +55,7 @@ given_a_wait_in_vain_then_the_next_person_at_login_is_asked_again() {
     sed -i 's/= "25s"/= "3s"/' /etc/fidokey/config.toml
     plug es256 never
     type_at root 'login alice' 'Password: ' 'echo secret' 'Login incorrect' 'key es256 touch at-once' \
-        'login: ' 'echo alice' $'login: alice\r\nPassword: ' 'echo secret' '$ ' 'echo "id; exit"'
+        'login: ' 'echo alice' 'Password: ' 'echo secret' '$ ' 'echo "id; exit"'
     expect_alice
     expect_count 2 'Touch your security key (login).'
     sed -i 's/= "3s"/= "25s"/' /etc/fidokey/config.toml
@@ -79,5 +79,5 @@ given_ctrl_c_then_the_command_ends_in_order() {
     run key new transcript
     expect_count 1 'command CANCEL'
     run fidokey list --user alice
-    expect_count 1 'fido2'
+    expect_count 1 'FIDO2'
 }

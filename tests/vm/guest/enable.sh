@@ -15,7 +15,7 @@ enable() {
 }
 
 enroll() {
-    type_at root "fidokey enroll --user $1 --name $2"
+    type_at root "fidokey enroll --user $1 --name $2 </dev/null"
 }
 
 given_an_account_without_a_key_then_nothing_is_enabled() {

@@ -28,7 +28,7 @@ given_an_es256_key_then_it_is_registered_and_used_everywhere() {
     run fidokey enroll --user alice --name 'ES256 key' --algorithm es256
     expect_status 0
     run fidokey list --user alice
-    expect_output 'ES256 key  fido2     es256'
+    expect_output 'ES256 key  FIDO2'
     used_everywhere
 }
 
@@ -37,7 +37,9 @@ given_an_eddsa_key_then_it_is_registered_and_used_everywhere() {
     run fidokey enroll --user alice --name 'EdDSA key' --algorithm eddsa
     expect_status 0
     run fidokey list --user alice
-    expect_output 'EdDSA key  fido2     eddsa'
+    expect_output 'EdDSA key  FIDO2'
+    run fidokey list --json --user alice
+    expect_output '"algorithm": "eddsa"'
     used_everywhere
 }
 
@@ -46,7 +48,7 @@ given_a_first_generation_key_then_it_is_registered_and_used_everywhere() {
     run fidokey enroll --user alice --name 'U2F key'
     expect_status 0
     run fidokey list --user alice
-    expect_output 'U2F key    u2f       es256'
+    expect_output 'U2F key    U2F'
     used_everywhere
 }
 

@@ -9,6 +9,7 @@ sudo=${2:-sudo}
 number=0
 failures=0
 complaints=()
+complained=
 last=nothing
 output=
 status=0
@@ -22,9 +23,9 @@ main() {
     for name in $(sed -n 's/^\(given_[a-z0-9_]*\)() {$/\1/p' "$file"); do
         number=$((number + 1))
         [ "$number" -gt "$resumed" ] || continue
-        complaints=()
+        complaints=() complained=
         last=nothing output=
-        logged=$(wc -l </run/syslog)
+        log_from_here
         started=${EPOCHREALTIME/./}
         : >"$unknown"
         "$name" </dev/null
@@ -44,9 +45,7 @@ verdict() {
     else
         failures=$((failures + 1))
         echo "not ok $number $name ($started ms)"
-        printf '    %s\n' "${complaints[@]}"
-        echo "    the last output, status $status after $milliseconds ms:"
-        printf '%s\n' "$output" | sed 's/^/    | /'
+        printf '%s\n' "${complaints[@]}" | sed 's/^/    /'
         echo "    the log:"
         tail -n "+$((logged + 1))" /run/syslog | sed 's/^/    | /'
     fi
@@ -104,10 +103,10 @@ as() {
 trap : PIPE
 
 # Runs a command line as a user on a terminal of its own. Each pair of further arguments is a text to wait
-# for and what to do when it is there; what that prints is typed:
+# for, behind the one before, and what to do when it is there; what that prints is typed:
 # type_at alice 'sudo id' 'password for alice: ' 'echo secret'
 type_at() {
-    local user=$1 line=$2 started=${EPOCHREALTIME/./} character from to process
+    local user=$1 line=$2 started=${EPOCHREALTIME/./} character from to process unmet=
     shift 2
     last="$line (as $user)"
     output=
@@ -118,7 +117,9 @@ type_at() {
     exec {from}<&"${terminal[0]}" {to}>&"${terminal[1]}"
     while IFS= read -r -N 1 -u "$from" character; do
         output+=$character
-        if [ $# -gt 0 ] && [[ $output == *"$1"* ]]; then
+        unmet+=$character
+        if [ $# -gt 0 ] && [[ $unmet == *"$1"* ]]; then
+            unmet=
             eval "$2" >&"$to"
             shift 2
         fi
@@ -129,6 +130,17 @@ type_at() {
     milliseconds=$(((${EPOCHREALTIME/./} - started) / 1000))
     output=${output//$'\r'/}
     [ $# = 0 ] || complain "the terminal never showed: $1"
+}
+
+# Types the password for polkit's agent, which throws away what was typed before it had the terminal without echo, and shows
+# the prompt earlier.
+password_for_agent() {
+    local left=100
+    until stty --all -F "/dev/$(ps -o tty= -C pkttyagent | tail -n 1)" 2>/dev/null | grep -q -- '-echo ' || [ "$left" = 0 ]; do
+        left=$((left - 1))
+        sleep 0.1
+    done
+    echo "${1:-secret}"
 }
 
 # What `sudo -k` of everybody would do, for a fraction of the time.
@@ -164,13 +176,18 @@ login_alice() {
 declare -A plugged=()
 
 # plug NAME [POLICY [GENERATION]]: the key of that name, always the same one, until `pull`. Where `interval` is set, each
-# report to or from it waits for its tick of so many milliseconds, as on USB.
+# report to or from it waits for its tick of so many milliseconds, as on USB; where `product` is set, its device calls itself
+# that; where `reader` is set, it has a fingerprint reader; where `attestation` is `self`, it signs for itself and not by its
+# maker's key.
 interval=
+product=
+reader=
+attestation=
 plug() {
     local name=$1 policy=${2:-at-once} generation=${3:-2} waited=0
-    mkdir -p /var/keys
     fidokey-key --store "/var/keys/$name" --touch "$policy" --generation "$generation" --control "/run/key-$name" \
-        ${interval:+--interval "$interval"} >"/run/key-$name.out" 2>&1 &
+        ${interval:+--interval "$interval"} ${product:+--product "$product"} ${reader:+--reader yes} \
+        ${attestation:+--attestation "$attestation"} >"/run/key-$name.out" 2>&1 &
     plugged[$name]=$!
     until grep -q '^plugged:' "/run/key-$name.out"; do
         waited=$((waited + 1))
@@ -211,6 +228,11 @@ pull_all() {
 # --- what must have come of it ---------------------------------------------------------------------------
 
 complain() {
+    # What it printed, once for each: the next command's output takes its place.
+    if [ "$status $output" != "$complained" ]; then
+        complained="$status $output"
+        complaints+=("after: $last: status $status after $milliseconds ms, and the output:" "| ${output//$'\n'/$'\n| '}")
+    fi
     complaints+=("after: $last: $*")
 }
 
@@ -253,6 +275,16 @@ logged() {
 }
 
 log_from_here() {
+    local mark left=50
+    # systemd's journal lags behind: what is there so far is before this.
+    if [ -d /run/systemd/system ]; then
+        mark="here, $EPOCHREALTIME"
+        logger -t rig "$mark"
+        until grep -qF "$mark" /run/syslog || [ "$left" = 0 ]; do
+            left=$((left - 1))
+            sleep 0.1
+        done
+    fi
     logged=$(wc -l </run/syslog)
 }
 

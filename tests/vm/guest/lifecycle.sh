@@ -51,7 +51,7 @@ given_a_fresh_machine_then_installing_changes_no_stack() {
 
 given_the_package_then_a_user_is_enrolled_and_logs_in_as_before() {
     plug blue
-    type_at root 'fidokey enroll --user alice --name Blue'
+    type_at root 'fidokey enroll --user alice --name Blue' 'Register the second key now?' 'echo n'
     expect_status 0
     pull blue
     plug spare

@@ -7,6 +7,8 @@ cp /usr/share/doc/fidokey/examples/swaylock /etc/pam.d/swaylock
 rm -f /etc/fidokey/users/*.toml
 find /var/lib/fidokey -mindepth 1 -delete
 register es256 alice
+# The notice of it.
+find /var/lib/fidokey -mindepth 1 -delete
 
 runtime=/run/rig-alice
 install -d -m 700 -o alice -g alice $runtime

@@ -229,3 +229,18 @@ given_an_ordinary_user_then_enroll_is_refused() {
     run key blue transcript
     expect_count 0 command
 }
+
+# D19, E5: the device's own words, through the kernel's.
+given_no_name_then_the_key_is_called_what_its_device_is_called_and_no_worse() {
+    local record
+    record=/etc/fidokey/users/$(id -u bob).toml
+    product=$'ACME ACME \e[31mKey\nHID_NAME=Other "x"'
+    plug yellow
+    product=
+    run fidokey enroll --user bob
+    expect_status 0
+    expect_output 'Registered "ACME [31mKey" for bob'
+    expect_holds grep -qx 'name = "ACME \[31mKey"' "$record"
+    pull yellow
+    rm "$record"
+}

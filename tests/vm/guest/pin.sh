@@ -11,12 +11,12 @@ echo 'verification = "required"' >>/etc/fidokey/config.toml
 pin_prompt='Security key PIN: '
 case $sudo in sudo-rs) pin_prompt='[sudo: authenticate] Security key PIN: ' ;; esac
 
-# A key with that PIN becomes alice's: it is typed for the registration too.
+# A key with that PIN becomes alice's: it is typed for the registration too. More is as of type_at.
 register_with_pin() {
     plug "$1"
     key "$1" pin "$2" >/run/key-"$1".out
     udevadm settle --timeout=10
-    type_at root "fidokey enroll --user alice --name '$1'" 'Security key PIN: ' "echo $2"
+    type_at root "fidokey enroll --user alice --name '$1'" 'Security key PIN: ' "echo $2" "${@:3}"
     expect_status 0
     pull "$1"
 }
@@ -28,7 +28,7 @@ expect_pin_commands() {
 }
 
 given_a_key_with_a_pin_then_enroll_asks_for_it_and_registers() {
-    register_with_pin steel 1234
+    register_with_pin steel 1234 'Register the second key now?' 'echo n'
     expect_output 'Enter the PIN of the key.'
     expect_output 'Registered "steel" for alice'
     expect_no_output_of '1234'

@@ -9,6 +9,8 @@ find /var/lib/fidokey -mindepth 1 -delete
 # Whom Debian's polkit takes for an administrator.
 usermod -aG sudo alice
 register es256 alice
+# The notice of it.
+find /var/lib/fidokey -mindepth 1 -delete
 
 # pkexec's own agent does not get on with the helper's socket (polkit's issue 686): an agent of its own, as a desktop has.
 cat >/usr/local/bin/rig-pkexec <<'SH'
@@ -45,7 +47,7 @@ sandbox_as_installed() {
 }
 
 pkexec_id() {
-    type_at alice rig-pkexec 'Password: ' 'echo secret'
+    type_at alice rig-pkexec 'Password: ' password_for_agent
 }
 
 # The key is in /sys and not to be opened: nothing blinks, and no wait is of use.

@@ -43,7 +43,7 @@ given_the_package_then_the_unit_of_the_next_start_is_enabled_and_nothing_is_pend
     run systemctl is-active fidokey-revert.timer
     expect_failure
     plug blue
-    type_at root 'fidokey enroll --user alice --name Blue'
+    type_at root 'fidokey enroll --user alice --name Blue' 'Register the second key now?' 'echo n'
     expect_status 0
     pull blue
     plug green

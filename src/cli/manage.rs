@@ -1,0 +1,248 @@
+//! `fidokey rename`, `remove` and `reset`: what is done to keys that are registered. None of it needs the key.
+
+use fidokey_core::config::ConfigFile;
+use fidokey_core::credential::{Credential, KeyName};
+use fidokey_core::date::rfc3339;
+use fidokey_core::enroll::EnrollError;
+use fidokey_core::ports::Account;
+use fidokey_core::record::Record;
+use fidokey_system::clock;
+use fidokey_system::files::Places;
+use fidokey_system::records::LockedRecords;
+use fidokey_system::signals::Undisturbed;
+
+use crate::arguments::{Remove, Rename, Reset};
+use crate::enroll::policy;
+use crate::needed::{self, Needed};
+use crate::notice::{Change, Telling, What};
+use crate::outcome::{Exit, Failure, Outcome};
+use crate::registry::{Right, change, credentials, locked, only_root};
+use crate::self_service::{self, Asked, Words};
+use crate::terminal::{note, print, say};
+use crate::{account, record};
+
+/// Gives a key another name.
+pub(crate) fn rename(asked: &Rename) -> Outcome {
+    let own = Asked {
+        does: "renames",
+        verb: "rename --user USER KEY NAME",
+        user: asked.user.as_ref(),
+        roots_option: None,
+        words: Words::Rename(&asked.key, asked.name.as_str()),
+    };
+    if let Some(exit) = self_service::instead(&own)? {
+        return Ok(exit);
+    }
+    let account = account::of_others(asked.user.as_ref(), "rename --user USER KEY NAME")?;
+    let by = account::own()?.name;
+    let places = Places::system();
+    rename_one(&places, &account, &asked.key, &asked.name, by.as_str(), Right::Root)?;
+    Ok(Exit::Done)
+}
+
+/// Renames the key `known` of `account`, and says so.
+///
+/// # Errors
+/// [`Failure`]; the record is what it was.
+pub(crate) fn rename_one(
+    places: &Places,
+    account: &Account,
+    known: &str,
+    name: &KeyName,
+    by: &str,
+    right: Right<'_>,
+) -> Result<(), Failure> {
+    // Whoever has this done must not end it before it is told.
+    let undisturbed = Undisturbed::begin();
+    let (before, credential, keys) = renamed(places, account, right, known, name)?;
+    let cred = record::tag(&credential);
+    let what = What::Renamed(before.as_str());
+    let _telling = tell(right, account, what, name.as_str(), &cred, by, keys);
+    drop(undisturbed);
+    print(&format!("Renamed \"{before}\" of {} to \"{name}\".", account.name))
+        .map_err(Failure::though_done)
+}
+
+/// Removes a key.
+pub(crate) fn remove(asked: &Remove) -> Outcome {
+    let own = Asked {
+        does: "removes",
+        verb: "remove --user USER KEY",
+        user: asked.user.as_ref(),
+        roots_option: asked.force.then_some("--force"),
+        words: Words::Remove(&asked.key),
+    };
+    if let Some(exit) = self_service::instead(&own)? {
+        return Ok(exit);
+    }
+    let account = account::of_others(asked.user.as_ref(), "remove --user USER KEY")?;
+    let by = account::own()?.name;
+    let places = Places::system();
+    let needed = || if asked.force { Ok(Needed::Nowhere) } else { needed(&places) };
+    remove_one(&places, &account, &asked.key, by.as_str(), Right::Root, needed)?;
+    Ok(Exit::Done)
+}
+
+/// Removes the key `known` of `account`, and says so; `needed` as for [`removed`].
+///
+/// # Errors
+/// [`Failure`]; the record is what it was.
+pub(crate) fn remove_one(
+    places: &Places,
+    account: &Account,
+    known: &str,
+    by: &str,
+    right: Right<'_>,
+    needed: impl FnOnce() -> Result<Needed, Failure>,
+) -> Result<(), Failure> {
+    let undisturbed = Undisturbed::begin();
+    let (gone, left) = removed(places, account, right, known, needed)?;
+    let cred = record::tag(&gone);
+    let _telling = tell(right, account, What::Removed, gone.name.as_str(), &cred, by, left);
+    drop(undisturbed);
+    print(&format!("Removed \"{}\" of {} (cred {cred}).", gone.name, account.name))
+        .map_err(Failure::though_done)?;
+    match left {
+        0 => say(&format!("{} has no key any more.", account.name)),
+        1 => note(&format!("{} has 1 key: register a second one.", account.name)),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Removes all keys.
+pub(crate) fn reset(asked: &Reset) -> Outcome {
+    only_root("removes", "reset USER")?;
+    let account = account::named(&asked.user)?;
+    let by = account::own()?.name;
+    let places = Places::system();
+    if !asked.force {
+        needed(&places)?
+            .refuse(account.name.as_str(), &format!("fidokey reset {}", account.name))?;
+    }
+    let Some(gone) = emptied(&places, &account)? else {
+        return Err(Failure::new(
+            Exit::No,
+            format!("No keys are registered for {}.", account.name),
+            format!("See `fidokey list --user {}`.", account.name),
+        ));
+    };
+    let keys = gone.len();
+    let (key, cred) = gone
+        .last()
+        .map_or_else(Default::default, |last| (last.name.to_string(), record::tag(last)));
+    let _telling = tell(Right::Root, &account, What::Reset(keys), &key, &cred, by.as_str(), 0);
+    print(&format!("Removed all keys of {} ({keys}).", account.name))?;
+    note(&format!("Register new ones: `fidokey enroll --user {}`.", account.name));
+    Ok(Exit::Done)
+}
+
+/// Who asks for a key here.
+///
+/// # Errors
+/// [`Failure`] where the policy cannot be read.
+pub(crate) fn needed(places: &Places) -> Result<Needed, Failure> {
+    let policy: ConfigFile = policy(places)?;
+    Ok(needed::by(places, &policy))
+}
+
+/// Renames the key `known` of `account`: the name that it had, what it is now, and how many keys there are.
+///
+/// # Errors
+/// [`Failure`]; the record is what it was.
+pub(crate) fn renamed(
+    places: &Places,
+    account: &Account,
+    right: Right<'_>,
+    known: &str,
+    name: &KeyName,
+) -> Result<(KeyName, Credential, usize), Failure> {
+    let alter = |credentials: &mut Vec<Credential>, _: &LockedRecords<'_>| {
+        let at = place(credentials, account, known)?;
+        let taken =
+            |(other, credential): (usize, &Credential)| other != at && credential.name == *name;
+        if credentials.iter().enumerate().any(taken) {
+            return Err(EnrollError::NameTaken.into());
+        }
+        let Some(credential) = credentials.get_mut(at) else { return Err(missing(account, known)) };
+        let before = std::mem::replace(&mut credential.name, name.clone());
+        let credential = credential.clone();
+        Ok((before, credential, credentials.len()))
+    };
+    change(places, account, right, alter, |(before, credential, _)| {
+        (What::Renamed(before.as_str()), credential)
+    })
+}
+
+/// Removes the key `known` of `account`: what it was, and how many are left. `needed` says who asks for a key, and is only
+/// asked where it is the last one.
+///
+/// # Errors
+/// [`Failure`]; the record is what it was.
+pub(crate) fn removed(
+    places: &Places,
+    account: &Account,
+    right: Right<'_>,
+    known: &str,
+    needed: impl FnOnce() -> Result<Needed, Failure>,
+) -> Result<(Credential, usize), Failure> {
+    let alter = |credentials: &mut Vec<Credential>, _: &LockedRecords<'_>| {
+        let at = place(credentials, account, known)?;
+        if credentials.len() == 1 {
+            let user = account.name.as_str();
+            needed()?.refuse(user, &format!("fidokey remove --user {user} --force KEY"))?;
+        }
+        let gone = credentials.remove(at);
+        Ok((gone, credentials.len()))
+    };
+    change(places, account, right, alter, |(gone, _)| (What::Removed, gone))
+}
+
+/// Removes the record of `account`, whatever is in it: the keys that it had, where it was a record. `None` where there was
+/// none.
+///
+/// # Errors
+/// [`Failure`]; the record is what it was.
+pub(crate) fn emptied(
+    places: &Places,
+    account: &Account,
+) -> Result<Option<Vec<Credential>>, Failure> {
+    let records = locked(places)?;
+    let read = records.read(account.uid).ok().flatten();
+    let record = read.and_then(|file| Record::parse(&file.text).ok());
+    let there_was_one = records.remove(account.uid)?;
+    Ok(there_was_one.then(|| credentials(record)))
+}
+
+/// Where the key of that name is, or else of that tag.
+fn place(credentials: &[Credential], account: &Account, known: &str) -> Result<usize, Failure> {
+    let of_name = credentials.iter().position(|credential| credential.name.as_str() == known);
+    let of_tag = || credentials.iter().position(|credential| record::tag(credential) == known);
+    of_name.or_else(of_tag).ok_or_else(|| missing(account, known))
+}
+
+fn missing(account: &Account, known: &str) -> Failure {
+    Failure::new(
+        Exit::No,
+        format!("{} has no key \"{known}\".", account.name),
+        format!("See `fidokey list --user {}`.", account.name),
+    )
+}
+
+/// Tells of a change that was made just now by `right`, after which the account has so many keys.
+fn tell(
+    right: Right<'_>,
+    account: &Account,
+    what: What<'_>,
+    key: &str,
+    cred: &str,
+    by: &str,
+    keys: usize,
+) -> Telling {
+    let when = rfc3339(clock::since_1970().unwrap_or_default());
+    right.tell(&Change { what, account, key, cred, when: &when, by, keys })
+}
+
+#[cfg(test)]
+#[path = "manage/tests.rs"]
+mod tests;
