@@ -158,32 +158,32 @@ dissect() {
 
 given_1_credential_then_ours_costs_less() {
     among "$own" 1
-    plug_fast own
+    plug own
     measure 1 own
     dissect 1
 }
 
 given_3_credentials_then_ours_costs_less() {
     among "$own" 3
-    plug_fast own
+    plug own
     measure 3 own
 }
 
 given_8_short_credentials_then_ours_costs_less() {
     among "$own" 8 64
-    plug_fast own
+    plug own
     measure 8-short own
 }
 
 given_8_credentials_then_ours_costs_less() {
     among "$own" 8
-    plug_fast own
+    plug own
     measure 8 own
 }
 
 given_64_short_credentials_then_ours_costs_less() {
     among "$own" 64 64
-    plug_fast own
+    plug own
     rounds=2
     measure 64-short own
     rounds=4
@@ -191,7 +191,7 @@ given_64_short_credentials_then_ours_costs_less() {
 
 given_64_credentials_then_ours_costs_less() {
     among "$own" 64
-    plug_fast own
+    plug own
     rounds=2
     measure 64 own
     rounds=4
@@ -200,8 +200,8 @@ given_64_credentials_then_ours_costs_less() {
 
 given_2_keys_then_ours_costs_less() {
     among "$own" 1
-    plug_fast other-1
-    plug_fast own
+    plug other-1
+    plug own
     measure keys-2 other-1 own
 }
 
@@ -209,17 +209,17 @@ given_8_keys_then_ours_costs_less() {
     local number others=()
     among "$own" 1
     for number in 1 2 3 4 5 6 7; do
-        plug_fast "other-$number"
+        plug "other-$number"
         others+=("other-$number")
     done
-    plug_fast own
+    plug own
     measure keys-8 "${others[@]}" own
 }
 
 given_1_credential_of_the_first_generation_then_ours_costs_less() {
     protocol=u2f
     among "$old" 1
-    plug_fast old at-once 1
+    plug old at-once 1
     measure u2f-1 old
     dissect u2f-1
     protocol=fido2
@@ -228,13 +228,13 @@ given_1_credential_of_the_first_generation_then_ours_costs_less() {
 given_8_credentials_of_the_first_generation_then_ours_costs_less() {
     protocol=u2f
     among "$old" 8
-    plug_fast old at-once 1
+    plug old at-once 1
     measure u2f-8 old
     protocol=fido2
 }
 
 with_pin() {
-    plug_fast own
+    plug own
     # A first one, which it keeps.
     [ -e "$both/has-pin" ] || key own pin 1234 >"$both/has-pin"
     stacks verification=required pinverification=1

@@ -25,12 +25,7 @@ stacks() {
 }
 stacks
 
-# plug_fast NAME...: as plug, and whatever is written to the key is read by it at once. The kernel keeps 32 reports for a
-# program that is a device, and drops what comes on top without a word; a message to a key can have more, and no USB
-# device loses any.
-plug_fast() {
-    plug "$@" && chrt --all-tasks --fifo --pid 50 "${plugged[$1]}"
-}
+# The keys have all of the processor that they want.
 sysctl -q kernel.sched_rt_runtime_us=-1 2>/dev/null || echo -1 >/proc/sys/kernel/sched_rt_runtime_us
 
 # make_credential NAME GENERATION: the key of that name makes a credential, whose line in pam-u2f's form is printed.

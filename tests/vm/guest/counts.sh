@@ -37,7 +37,7 @@ expect_fewer_calls() {
 
 given_1_credential_then_ours_is_2_commands_and_theirs_5() {
     among 1
-    plug_fast blue
+    plug blue
     expect_commands ours blue 2
     expect_commands theirs blue 5
     expect_fewer_calls
@@ -45,7 +45,7 @@ given_1_credential_then_ours_is_2_commands_and_theirs_5() {
 
 given_3_credentials_then_ours_is_2_commands_and_theirs_11() {
     among 3
-    plug_fast blue
+    plug blue
     expect_commands ours blue 2
     expect_commands theirs blue 11
 }
@@ -53,21 +53,21 @@ given_3_credentials_then_ours_is_2_commands_and_theirs_11() {
 # In 1024 bytes, the least that a key takes.
 given_8_credentials_that_fit_one_message_then_ours_is_2_commands_and_theirs_26() {
     among 8 64
-    plug_fast blue
+    plug blue
     expect_commands ours blue 2
     expect_commands theirs blue 26
 }
 
 given_8_long_credentials_then_ours_is_4_commands_and_theirs_26() {
     among 8
-    plug_fast blue
+    plug blue
     expect_commands ours blue 4
     expect_commands theirs blue 26
 }
 
 given_64_credentials_that_fit_one_message_of_the_key_then_ours_is_4_commands_and_theirs_194() {
     among 64 64
-    plug_fast blue
+    plug blue
     expect_commands ours blue 4
     expect_commands theirs blue 194
 }
@@ -75,7 +75,7 @@ given_64_credentials_that_fit_one_message_of_the_key_then_ours_is_4_commands_and
 # INIT, getInfo, three pre-flights of up to 7609 bytes, the assertion.
 given_64_long_credentials_then_ours_is_6_commands_and_theirs_194() {
     among 64
-    plug_fast blue
+    plug blue
     expect_commands ours blue 6
     expect_commands theirs blue 194
     expect_fewer_calls
@@ -83,7 +83,7 @@ given_64_long_credentials_then_ours_is_6_commands_and_theirs_194() {
 
 given_a_first_generation_key_then_counts() {
     credentials u2f <"$both/old"
-    plug_fast old at-once 1
+    plug old at-once 1
     expect_commands ours old 3
     expect_commands theirs old 5
     expect_fewer_calls
@@ -92,7 +92,7 @@ given_a_first_generation_key_then_counts() {
 # Four until the PIN is typed, three after it.
 given_a_pin_then_both_are_7_commands() {
     among 1
-    plug_fast blue
+    plug blue
     key blue pin 1234 >/dev/null
     stacks verification=required pinverification=1
     type_in $'1234\n'

@@ -179,13 +179,17 @@ declare -A plugged=()
 # report to or from it waits for its tick of so many milliseconds, as on USB; where `product` is set, its device calls itself
 # that; where `reader` is set, it has a fingerprint reader; where `attestation` is `self`, it signs for itself and not by its
 # maker's key.
+#
+# It goes before everything else on the machine's processor: a real key has one of its own, and loses nothing of what it is
+# sent. The kernel keeps 32 reports for a program that is a device and drops what comes on top without a word, and a message
+# can have more.
 interval=
 product=
 reader=
 attestation=
 plug() {
     local name=$1 policy=${2:-at-once} generation=${3:-2} waited=0
-    fidokey-key --store "/var/keys/$name" --touch "$policy" --generation "$generation" --control "/run/key-$name" \
+    chrt --fifo 50 fidokey-key --store "/var/keys/$name" --touch "$policy" --generation "$generation" --control "/run/key-$name" \
         ${interval:+--interval "$interval"} ${product:+--product "$product"} ${reader:+--reader yes} \
         ${attestation:+--attestation "$attestation"} >"/run/key-$name.out" 2>&1 &
     plugged[$name]=$!

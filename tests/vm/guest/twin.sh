@@ -50,7 +50,7 @@ given_no_registration_then_login_by_policy() {
 given_many_credentials_then_the_last_one_counts() {
     { foreign 24 64 <"$both/own"; cat "$both/own"; } >"$both/many"
     enrolled "$both/many"
-    plug_fast blue
+    plug blue
     log_in
     compare many-credentials
 }
