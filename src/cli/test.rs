@@ -161,7 +161,7 @@ pub(crate) fn denied(reason: Reason, cause: Option<&Cause>, service: &str, user:
             "The signature counter of the key went back: there may be a copy of it.".to_owned()
         }
         Reason::KeyBusy
-        | Reason::KeyFailed
+        | Reason::KeyFailed(_)
         | Reason::NoKey
         | Reason::NotEnrolled
         | Reason::PinBlocked
@@ -188,7 +188,7 @@ pub(crate) fn denied(reason: Reason, cause: Option<&Cause>, service: &str, user:
         Reason::Declined => "Confirm on the key the next time.",
         Reason::Interrupted | Reason::Terminated => "Nobody was let in; run the command again.",
         Reason::KeyBusy => "Close the program that uses the key.",
-        Reason::KeyFailed => "If it goes on, try another key.",
+        Reason::KeyFailed(_) => "If it goes on, try another key.",
         Reason::KeyInaccessible => "Run the command as root: so does what asks for logins.",
         Reason::NoKey => "Plug in the key and leave it in.",
         Reason::NotEnrolled => "Register a key with `fidokey enroll`.",

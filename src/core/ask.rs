@@ -14,6 +14,7 @@ use attempt::{Miss, attempt};
 use crate::assertion::{Subject, Verified};
 use crate::credential::{Credential, Verification};
 use crate::ctap::bus::{Bus, Happened};
+use crate::ctap::session::CallError;
 use crate::ports::{Host, KeyId, Keys, Machine, Moment};
 use crate::race::Race;
 use crate::stage::Stage;
@@ -244,7 +245,7 @@ impl<'s, 'k, 'm, 'c, M: Machine, H: Host, K: Keys> Search<'s, 'k, 'm, 'c, M, H, 
                 continue;
             }
             if self.lost.iter().filter(|lost| **lost == key).count() >= LOST_MAX {
-                self.asked.push((key, Reason::KeyFailed));
+                self.asked.push((key, Reason::KeyFailed(CallError::Gone.into())));
                 continue;
             }
             self.asking.bus.begin(key).map_err(Reason::Fault)?;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::assertion::{Rejected, Verified};
+use crate::ctap::client::KeyError;
 use crate::policy::{Exempt, Mode};
 use crate::ports::{Fault, Signal};
 
@@ -35,7 +36,7 @@ pub enum Reason {
     /// Another program held the key for longer than we wait.
     KeyBusy,
     /// The key broke the protocol, answered nothing or an error that ends its use.
-    KeyFailed,
+    KeyFailed(KeyError),
     /// Keys are plugged in and none can be opened.
     KeyInaccessible,
     /// No key was plugged in in time.
@@ -197,7 +198,7 @@ impl Reason {
                 Some("The security key is in use by another program."),
                 "Another program holds the key.",
             ),
-            Self::KeyFailed => (
+            Self::KeyFailed(_) => (
                 "key_failed",
                 UNAVAILABLE,
                 3,

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use fidokey_core::assertion::Rejected;
 use fidokey_core::config::keys::{KEYS, Key, REGISTRATION, TOP};
+use fidokey_core::ctap::client::KeyError;
 use fidokey_core::findings::{Kind, Severity};
 use fidokey_core::policy::{Line, Rule, TABLE, Then};
 use fidokey_core::ports::Fault;
@@ -22,7 +23,7 @@ pub const REASONS: [Reason; 28] = [
     Reason::Fault(Fault { call: "x", errno: 5 }),
     Reason::Interrupted,
     Reason::KeyBusy,
-    Reason::KeyFailed,
+    Reason::KeyFailed(KeyError::Malformed),
     Reason::KeyInaccessible,
     Reason::NoKey,
     Reason::NotEnrolled,
@@ -56,7 +57,7 @@ pub const fn place(reason: Reason) -> usize {
         Reason::Fault(_) => 4,
         Reason::Interrupted => 5,
         Reason::KeyBusy => 6,
-        Reason::KeyFailed => 7,
+        Reason::KeyFailed(_) => 7,
         Reason::KeyInaccessible => 8,
         Reason::NoKey => 9,
         Reason::NotEnrolled => 10,

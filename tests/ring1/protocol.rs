@@ -55,6 +55,7 @@ fn given_keepalives_for_ever_then_cancelled_at_the_deadline_and_said() {
 fn given_a_silent_key_then_it_is_given_up_after_two_seconds() {
     let (code, host, keys) = login(Script::with_init(|_, _| {}));
     assert_eq!((code, reason(&host)), (7, "key_failed"));
+    assert!(host.logged[0].1.ends_with(r#" detail="the key said nothing in time""#));
     assert_eq!(keys.elapsed(), 2 * SECOND);
     assert_eq!(keys.commands(), ["INIT"]);
 

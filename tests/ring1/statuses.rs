@@ -10,6 +10,7 @@ use fidokey_core::ctap::client::KeyError;
 use fidokey_core::ctap::session::CallError;
 use fidokey_core::enroll::EnrollError;
 use fidokey_core::ports::KeyId;
+use fidokey_tests::log::LogLine;
 use fidokey_tests::sim::device::{Message, Script};
 use fidokey_tests::sim::softkey::{Behaviour, Instead, Secret, soft_key};
 use fidokey_tests::sim::u2f_key::{U2fBehaviour, u2f_key};
@@ -59,8 +60,22 @@ fn denied(key: Script, credentials: &[Credential]) -> String {
     let (code, host) = login_of_alice(credentials, &mut keys);
     closed_in_time(&keys);
     assert_eq!(code, 7);
-    let (_, line) = &host.logged[0];
-    line.split(' ').find_map(|field| field.strip_prefix("reason=")).unwrap().to_owned()
+    let line = LogLine::parse(&host.logged[0].1).unwrap();
+    let reason = line.get("reason").unwrap();
+    match line.get("detail") {
+        Some(detail) => format!("{reason}: {detail}"),
+        None => reason.to_owned(),
+    }
+}
+
+/// A key that failed, and how.
+fn failed(how: &str) -> String {
+    format!("key_failed: the key {how}")
+}
+
+/// The same where it answered something that is no answer.
+fn odd() -> String {
+    failed("did not answer as its protocol says")
 }
 
 /// A login in which `asked` comes up: with more credentials than a list takes unasked, the key is asked what it
@@ -107,8 +122,12 @@ fn given_any_status_byte_in_a_login_then_denied_for_a_listed_reason() {
             let reason = login_with(asked, 0x10, status);
             let expected = match (asked, status) {
                 // Success without anything that it would have to say.
-                (Asked::Assertion, 0) => "malformed",
-                _ => listed.get(&status).copied().unwrap_or("key_failed"),
+                (Asked::Assertion, 0) => "malformed".to_owned(),
+                (_, 0) => odd(),
+                _ => listed.get(&status).map_or_else(
+                    || failed(&format!("refused with CTAP status 0x{status:02x}")),
+                    |&word| word.to_owned(),
+                ),
             };
             assert_eq!(reason, expected, "{status:02x} to {asked:?}");
         }
@@ -145,7 +164,10 @@ fn given_any_status_byte_in_a_registration_then_a_listed_error() {
 fn given_any_ctaphid_error_then_denied_for_a_listed_reason() {
     for code in 0..=255 {
         for asked in [Asked::GetInfo, Asked::Silently, Asked::Assertion] {
-            let expected = if code == 0x06 { "key_busy" } else { "key_failed" };
+            let expected = match code {
+                0x06 => "key_busy".to_owned(),
+                _ => failed(&format!("refused with CTAPHID error 0x{code:02x}")),
+            };
             assert_eq!(login_with(asked, 0x3f, code), expected, "{code:02x} to {asked:?}");
         }
         for asked in [Asked::GetInfo, Asked::Credential, Asked::Assertion] {
@@ -169,6 +191,16 @@ fn word(word: u16) -> U2fBehaviour {
     U2fBehaviour { instead, ..U2fBehaviour::default() }
 }
 
+/// What a login comes to where the key says this.
+fn refused(word: u16) -> String {
+    match word {
+        0x6700 | 0x6a80 => "not_registered".to_owned(),
+        0x6985 => "touch_timeout".to_owned(),
+        0x6986 => "verification_unavailable".to_owned(),
+        _ => failed(&format!("refused with U2F status word 0x{word:04x}")),
+    }
+}
+
 /// BAR D10, D20: all 65536 status words to a request for a signature; 6700 and 6a80 mean "not mine", 6985 for
 /// ever ends with the time for the touch.
 #[test]
@@ -176,11 +208,8 @@ fn given_any_status_word_in_a_login_then_denied_for_a_listed_reason() {
     let credentials = [Secret::new(1, 64).u2f_credential()];
     for said in 0..=0xffff {
         let expected = match said {
-            0x6700 | 0x6a80 => "not_registered",
-            0x6985 => "touch_timeout",
-            0x6986 => "verification_unavailable",
-            0x9000 => "malformed",
-            _ => "key_failed",
+            0x9000 => "malformed".to_owned(),
+            _ => refused(said),
         };
         assert_eq!(denied(u2f_key(&[], word(said)).0, &credentials), expected, "{said:04x}");
     }
@@ -192,11 +221,9 @@ fn given_any_status_word_to_a_check_only_question_then_denied_for_a_listed_reaso
     let credentials = [1, 2].map(|number| Secret::new(number, 64).u2f_credential());
     for said in 0..=0xffff {
         let expected = match said {
-            0x6700 | 0x6a80 => "not_registered",
-            0x6985 => "touch_timeout",
-            0x6986 => "verification_unavailable",
             // A signature without a touch, or a key that says it has made one.
-            _ => "key_failed",
+            0x9000 => odd(),
+            _ => refused(said),
         };
         assert_eq!(denied(u2f_key(&[], word(said)).0, &credentials), expected, "{said:04x}");
     }

@@ -63,7 +63,7 @@ impl From<KeyError> for Miss {
             KeyError::Call(_)
             | KeyError::Malformed
             | KeyError::Status(_)
-            | KeyError::StatusWord(_) => Self::Unusable(Reason::KeyFailed),
+            | KeyError::StatusWord(_) => Self::Unusable(Reason::KeyFailed(error)),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::ctap::client::{Found, KeyError};
 use crate::ctap::client_pin::Permission;
 use crate::ctap::ctap2::Info;
 use crate::ctap::pin_protocol::PinProtocol;
+use crate::ctap::session::CallError;
 use crate::pin_exchange::{self, NoToken, Terms};
 use crate::ports::{Host, Keys, Machine};
 use crate::stage::NotShown;
@@ -86,7 +87,7 @@ impl<M: Machine, H: Host, K: Keys> Talk<'_, '_, '_, '_, M, H, K> {
         found.prove().map_err(|rejected| Miss::Unusable(Reason::Rejected(rejected)))?;
         // It was pulled out in the midst of its one try.
         if self.stage.try_is_spent() {
-            return Err(Miss::Unusable(Reason::KeyFailed));
+            return Err(Miss::Unusable(Reason::KeyFailed(CallError::Gone.into())));
         }
         let guard = self.question.pin_guard;
         let asked = pin_exchange::may_be_asked(&mut self.client, info, guard, self.end).await;

@@ -1,5 +1,6 @@
 //! Questions to one key and their answers. What an assertion is worth, [`crate::assertion`] says.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::bus::Bus;
@@ -53,6 +54,32 @@ impl From<Malformed> for KeyError {
 impl From<u2f::Malformed> for KeyError {
     fn from(_: u2f::Malformed) -> Self {
         Self::Malformed
+    }
+}
+
+/// What the key did, without the key: numbers of its own alone are in it, no text.
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(CallError::Broken(_)) => f.write_str("broke the framing of its messages"),
+            Self::Call(CallError::Busy) => f.write_str("is in use by another program"),
+            Self::Call(CallError::Elapsed) => f.write_str("did not end in time"),
+            Self::Call(CallError::Fault(fault)) => {
+                write!(f, "is out of reach: {} failed (error {})", fault.call, fault.errno)
+            }
+            Self::Call(CallError::Gone) => f.write_str("was pulled out"),
+            Self::Call(CallError::Hid(code)) => {
+                write!(f, "refused with CTAPHID error 0x{code:02x}")
+            }
+            Self::Call(CallError::Inaccessible(errno)) => {
+                write!(f, "cannot be opened (error {errno})")
+            }
+            Self::Call(CallError::Silent) => f.write_str("said nothing in time"),
+            Self::Call(CallError::TooLong) => f.write_str("takes no message of that length"),
+            Self::Malformed => f.write_str("did not answer as its protocol says"),
+            Self::Status(status) => write!(f, "refused with CTAP status 0x{:02x}", status.0),
+            Self::StatusWord(word) => write!(f, "refused with U2F status word 0x{:04x}", word.0),
+        }
     }
 }
 

@@ -117,13 +117,7 @@ impl fmt::Display for EnrollError {
             Self::Fault(fault) => write!(f, "{} failed (error {}).", fault.call, fault.errno),
             Self::Full => write!(f, "The account already has {CREDENTIALS_MAX} keys."),
             Self::KeyBusy => f.write_str("The security key is in use by another program."),
-            Self::KeyFailed(KeyError::Status(status)) => {
-                write!(f, "The key refused with CTAP status 0x{:02x}.", status.0)
-            }
-            Self::KeyFailed(KeyError::StatusWord(word)) => {
-                write!(f, "The key refused with U2F status word 0x{:04x}.", word.0)
-            }
-            Self::KeyFailed(_) => f.write_str("The key did not answer as its protocol says."),
+            Self::KeyFailed(error) => write!(f, "The key {error}."),
             Self::KeyInaccessible(errno) => {
                 write!(f, "The key is plugged in but cannot be opened (error {errno}).")
             }

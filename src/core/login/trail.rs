@@ -130,6 +130,8 @@ impl Trail {
         }
         if let Some(cause) = &self.cause {
             cause.log(&mut line);
+        } else if let Verdict::Deny(Reason::KeyFailed(error)) = verdict {
+            line.sentence("detail", &format!("the key {error}"));
         } else if !self.canonical {
             line.sentence("detail", "the key's CBOR is not canonical");
         }

@@ -155,7 +155,7 @@ given_a_key_that_hangs_then_the_child_is_ended_in_time() {
     type_at root "fidokey key credentials remove $cred" 'Security key PIN: ' "echo $pin" '[y/N] ' \
         'kill -STOP "${plugged[blue]}"; (sleep 5; leaks >/run/leaks; pgrep -fx "fidokey worker" >/run/workers) >/dev/null & echo y'
     expect_status 3
-    expect_output 'The key did not answer as its protocol says.'
+    expect_output 'The key said nothing in time.'
     expect_between 15000 40000
     expect_holds test -s /run/workers
     expect_holds test ! -s /run/leaks
