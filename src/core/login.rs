@@ -216,8 +216,32 @@ fn conclude<M: Machine, H: Host>(
     if !verified.satisfies(required) {
         return Err(Reason::Rejected(Rejected::UserVerification));
     }
+    still_registered(machine, case, &verified, trail)?;
     settle::settle(machine, case, &verified, trail)?;
     Ok(verified)
+}
+
+/// The record was read before somebody looked for the key, and a prompt for the PIN can stand for days: a key that was removed
+/// since, or that has to prove more now, lets nobody in.
+fn still_registered<M: Machine>(
+    machine: &mut M,
+    case: &settle::Case<'_>,
+    verified: &Verified,
+    trail: &mut Trail,
+) -> Result<(), Reason> {
+    let by = |record: &Record| {
+        record.credentials.iter().find(|credential| verified.is_by(credential)).cloned()
+    };
+    let then = by(case.record);
+    let now = record(machine, case.account, trail)?.as_ref().and_then(by);
+    match (then, now) {
+        (Some(then), Some(now))
+            if then.public_key == now.public_key && verified.satisfies(now.verification) =>
+        {
+            Ok(())
+        }
+        _ => Err(Reason::Rejected(Rejected::CredentialId)),
+    }
 }
 
 fn account<M: Machine>(machine: &mut M, typed: &str) -> Result<Account, Reason> {

@@ -12,6 +12,7 @@ mod golden;
 mod hostile;
 mod logs;
 mod management;
+mod meanwhile;
 mod names;
 mod notices;
 mod pins;

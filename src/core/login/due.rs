@@ -75,11 +75,15 @@ impl Due {
     }
 }
 
+/// The service of polkit's helper.
+const POLKIT: &str = "polkit-1";
+
 /// Whether whoever asks for a login without a key may be told something of the account before the rest of the stack has
 /// decided: after the password, or to a process of the account itself, such as sudo's. Anybody else could have typed the name,
-/// and the owner would then not be told any more.
+/// and the owner would then not be told any more. To polkit the account is the one that was asked for, and not whoever asks.
 pub(super) fn is_owner(mode: Mode, origin: &Origin, typed: &str) -> bool {
-    mode == Mode::SecondFactor || (origin.rhost.is_empty() && origin.ruser == typed)
+    let for_itself = origin.rhost.is_empty() && origin.ruser == typed;
+    mode == Mode::SecondFactor || (for_itself && origin.service != POLKIT)
 }
 
 fn believed(text: &[u8], account: &Account) -> Option<State> {

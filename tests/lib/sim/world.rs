@@ -28,6 +28,8 @@ pub struct SimMachine {
     pub config: Result<Option<Vec<u8>>, FileError>,
     /// The records.
     pub records: BTreeMap<Uid, Result<Option<Vec<u8>>, FileError>>,
+    /// What they become once they were read.
+    pub later_records: BTreeMap<Uid, Result<Option<Vec<u8>>, FileError>>,
     /// The states.
     pub states: BTreeMap<Uid, Result<Option<Vec<u8>>, FileError>>,
     /// Why a state cannot be written, where it cannot.
@@ -97,7 +99,11 @@ impl Machine for SimMachine {
     }
 
     fn record(&mut self, uid: Uid) -> Result<Option<TextFile>, FileError> {
-        let record = self.records.get(&uid).cloned().unwrap_or(Ok(None))?;
+        let record = self.records.get(&uid).cloned().unwrap_or(Ok(None));
+        if let Some(later) = self.later_records.remove(&uid) {
+            self.records.insert(uid, later);
+        }
+        let record = record?;
         Ok(file(format!("/etc/fidokey/users/{uid}.toml"), record))
     }
 
@@ -246,6 +252,7 @@ pub fn world(credentials: &[Credential], config: &str) -> (SimMachine, SimHost) 
         ]),
         config: Ok(Some(config.as_bytes().to_vec())),
         records: BTreeMap::from([(1000, Ok(Some(record.to_toml().into_bytes())))]),
+        later_records: BTreeMap::new(),
         states: BTreeMap::new(),
         state_fails: None,
         key_in_use: Rc::default(),
