@@ -1,10 +1,9 @@
 //! The FIDO keys that are plugged in, through `/dev/hidraw*`.
 //!
-//! Which nodes are keys is read from sysfs: opening a node to find out would open keyboards too.
+//! Which nodes are keys, [`Sysfs`] says.
 
-use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fidokey_core::ports::{
     Device, Fault, Gone, Heard, KeyEvent, KeyId, Keys, Moment, OpenError, Report, Signal,
@@ -15,23 +14,18 @@ use nix::libc;
 use nix::sys::stat::{fstat, major, minor};
 
 use crate::clock;
-use crate::descriptors::{fill, open_at};
-use crate::device::described;
+use crate::descriptors::open_at;
 use crate::hotplug::Hotplug;
-use crate::listing::names;
 use crate::lock::{LockError, try_lock};
 use crate::open_keys::OpenKeys;
-use crate::report_descriptor::{DESCRIPTOR_MAX, is_fido};
 use crate::signals::Signals;
-
-/// The most that sysfs ever has in a file that is read here: one page.
-const UEVENT_MAX: usize = 4096;
+use crate::sysfs::{Sysfs, node};
 
 /// The security keys of this machine. Dropping it closes all of them, gives up their locks, and lets the program have
 /// its signals again.
 #[derive(Debug)]
 pub struct Hidraw {
-    sys: PathBuf,
+    sys: Sysfs,
     dev: PathBuf,
     open: OpenKeys,
     hotplug: Option<Hotplug>,
@@ -66,7 +60,7 @@ impl Hidraw {
     #[must_use]
     pub fn beneath(sys: impl Into<PathBuf>, dev: impl Into<PathBuf>) -> Self {
         Self {
-            sys: sys.into(),
+            sys: Sysfs::new(sys.into()),
             dev: dev.into(),
             open: OpenKeys::default(),
             hotplug: None,
@@ -95,13 +89,11 @@ impl Hidraw {
     /// # Errors
     /// [`Fault`] when the list of devices cannot be read.
     pub fn nodes(&self) -> Result<Vec<Node>, Fault> {
-        let mut keys = nodes(&self.sys)?;
-        keys.retain(|key| self.is_fido(*key));
         let look = |key: KeyId| Node {
             path: self.dev.join(node(key)),
             opened: self.open_unlocked(key).map(drop),
         };
-        Ok(keys.into_iter().map(look).collect())
+        Ok(self.sys.keys()?.into_iter().map(look).collect())
     }
 
     /// The node of `key`.
@@ -113,27 +105,15 @@ impl Hidraw {
     /// Whether there has been a HID device since the machine was started.
     #[must_use]
     pub fn has_class(&self) -> bool {
-        self.sys.exists()
+        self.sys.has_class()
     }
 
     fn open_unlocked(&self, key: KeyId) -> Result<OwnedFd, OpenError> {
-        let number =
-            read_at_most(&self.sys.join(node(key)).join("dev"), 32).map_err(|_| OpenError::Gone)?;
-        // The number may have passed to another key or a keyboard since the list was made.
-        let now = KeyId((key.0 & u64::from(u32::MAX)) | instance(&self.sys, &node(key)));
-        if now != key || !self.is_fido(key) {
-            return Err(OpenError::Gone);
-        }
+        let number = self.sys.number(key).ok_or(OpenError::Gone)?;
         let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY;
         let fd = open_at(AT_FDCWD, &self.dev.join(node(key)), flags).map_err(refused)?;
         check(&fd, &number)?;
         Ok(fd)
-    }
-
-    /// Whether sysfs shows `key` as a FIDO key. What cannot be read is none: it was removed in between.
-    fn is_fido(&self, key: KeyId) -> bool {
-        let path = self.sys.join(node(key)).join("device/report_descriptor");
-        read_at_most(&path, DESCRIPTOR_MAX).is_ok_and(|descriptor| is_fido(&descriptor))
     }
 }
 
@@ -148,23 +128,15 @@ impl Keys for Hidraw {
         if self.hotplug.is_none() {
             self.hotplug = Some(Hotplug::begin(&self.dev, clock::now()?));
         }
-        let mut keys = nodes(&self.sys)?;
-        keys.retain(|key| self.is_fido(*key));
-        Ok(keys)
+        self.sys.keys()
     }
 
     fn device(&mut self, key: KeyId) -> Device {
-        let node = self.sys.join(node(key));
-        // What cannot be read is not known: it only gives the key a name.
-        let uevent = read_at_most(&node.join("device/uevent"), UEVENT_MAX).unwrap_or_default();
-        // On the USB the device above the HID device is an interface, and the one above that has the descriptor.
-        let release = read_at_most(&node.join("device/../../bcdDevice"), 16).unwrap_or_default();
-        described(&uevent, &release)
+        self.sys.device(key)
     }
 
-    // The class comes with the first device of its kind, the directory of classes with sysfs.
     fn are_visible(&self) -> bool {
-        self.sys.parent().is_some_and(Path::exists)
+        self.sys.is_mounted()
     }
 
     fn open(&mut self, key: KeyId) -> Result<(), OpenError> {
@@ -218,56 +190,6 @@ impl Keys for Hidraw {
     }
 }
 
-/// The name of a node, in sysfs and in `/dev`: its number is the lower half of the key's.
-fn node(KeyId(key): KeyId) -> String {
-    format!("hidraw{}", key & u64::from(u32::MAX))
-}
-
-/// What tells a key from the one that was behind the same node before it, in the upper half of the key's
-/// number: the kernel's count of HID devices, the last part of `0003:1050:0407.002A`, to which `device` leads.
-/// 0 where it does not say.
-fn instance(sys: &Path, node: &str) -> u64 {
-    let device = fs::read_link(sys.join(node).join("device")).unwrap_or_default();
-    let count = device
-        .file_name()
-        .and_then(|name| name.to_str()?.rsplit_once('.'))
-        .and_then(|(_, count)| u32::from_str_radix(count, 16).ok());
-    u64::from(count.unwrap_or(0)) << 32
-}
-
-/// The nodes that sysfs lists, in the order of their numbers. None, where there is no sysfs.
-fn nodes(sys: &Path) -> Result<Vec<KeyId>, Fault> {
-    let names = match names(sys) {
-        Err(Errno::ENOENT) => return Ok(Vec::new()),
-        other => other.map_err(|errno| Fault { call: "readdir", errno: errno as i32 })?,
-    };
-    let mut keys = Vec::new();
-    for name in names {
-        let number = name.to_str().and_then(|name| name.strip_prefix("hidraw"));
-        let number: Option<u32> = number.and_then(|number| number.parse().ok());
-        let Some(number) = number.map(u64::from) else { continue };
-        let key = KeyId(number);
-        // "+3" and "03" parse as well, and are nobody's names.
-        if name.to_str() == Some(&node(key)) {
-            keys.push(KeyId(number | instance(sys, &node(key))));
-        }
-    }
-    keys.sort_unstable_by_key(|KeyId(key)| key & u64::from(u32::MAX));
-    Ok(keys)
-}
-
-/// The content of a small file of sysfs, of at most `limit` bytes.
-fn read_at_most(path: &Path, limit: usize) -> Result<Vec<u8>, Errno> {
-    let fd = open_at(AT_FDCWD, path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)?;
-    let mut buffer = vec![0; limit.saturating_add(1)];
-    let filled = fill(&fd, &mut buffer)?;
-    if filled > limit {
-        return Err(Errno::EFBIG);
-    }
-    buffer.truncate(filled);
-    Ok(buffer)
-}
-
 /// What a failed `open` of a node means. One that is not there while sysfs shows it is not there yet, or never
 /// will be: a sandbox has a `/dev` of its own.
 fn refused(errno: Errno) -> OpenError {
@@ -302,85 +224,22 @@ fn lock(fd: &OwnedFd) -> Result<(), OpenError> {
 mod tests {
     #![expect(clippy::disallowed_methods, reason = "a test may look at the clock and wait")]
 
-    use fidokey_core::ports::Usb;
-
     use super::*;
     use crate::report_descriptor::tests::{KEY, KEYBOARD};
     use crate::scratch::scratch;
+    use crate::sysfs;
     use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
     use nix::sys::stat::Mode;
     use nix::unistd::mkfifo;
+    use std::fs;
     use std::os::unix::fs::symlink;
     use std::time::{Duration, Instant};
 
-    /// A tree of nodes: their numbers and report descriptors. Their device numbers are 1:3.
+    /// The keys of a tree of nodes, in a scratch place of this name.
     fn tree(name: &str, nodes: &[(u32, &[u8])]) -> Hidraw {
         let place = scratch(name);
-        for (number, descriptor) in nodes {
-            let node = place.join(format!("sys/hidraw{number}"));
-            fs::create_dir_all(node.join("device")).unwrap();
-            fs::write(node.join("device/report_descriptor"), descriptor).unwrap();
-            fs::write(node.join("dev"), "1:3\n").unwrap();
-        }
         fs::create_dir_all(place.join("dev")).unwrap();
-        Hidraw::beneath(place.join("sys"), place.join("dev"))
-    }
-
-    #[test]
-    fn the_keys_are_listed_in_the_order_of_their_numbers() {
-        let mut hidraw = tree(
-            "hidraw-list",
-            &[(10, KEY), (9, KEY), (0, KEYBOARD), (2, &[]), (3, &[0xff; 5000])],
-        );
-        for odd in ["hidraw", "hidraw+4", "hidraw04", "hidrawx", "hidraw99999999999", "mouse0"] {
-            fs::create_dir_all(hidraw.sys.join(odd).join("device")).unwrap();
-            fs::write(hidraw.sys.join(odd).join("device/report_descriptor"), KEY).unwrap();
-        }
-        assert_eq!(hidraw.plugged(), Ok(vec![KeyId(9), KeyId(10)]));
-    }
-
-    // D19, E12: the kernel's words, with whatever the device has put among them.
-    #[test]
-    fn a_device_is_described_by_the_kernels_own_lines() {
-        let mut hidraw = tree("hidraw-device", &[(1, KEY), (2, KEY), (3, KEY), (4, KEY)]);
-        let write = |number: u32, uevent: &[u8]| {
-            fs::write(hidraw.sys.join(format!("hidraw{number}/device/uevent")), uevent).unwrap();
-        };
-        write(
-            1,
-            b"DRIVER=hid-generic\nHID_ID=0003:00001050:00000407\nHID_NAME=Yubico YubiKey\n\
-              HID_NAME=another\nHID_ID=0003:00000001:00000002\nHID_UNIQ=\n",
-        );
-        write(2, &[b"HID_ID=0005:00001050:00000407\nHID_NAME=", &[0xff; 300][..]].concat());
-        write(3, &[b"HID_NAME=", &[b'x'; 5000][..]].concat());
-        // As on the USB: the HID device in an interface in the device.
-        let usb = hidraw.sys.parent().unwrap().join("usb");
-        fs::create_dir_all(usb.join("interface")).unwrap();
-        fs::write(usb.join("bcdDevice"), "0442\n").unwrap();
-        fs::rename(hidraw.sys.join("hidraw1/device"), usb.join("interface/hid")).unwrap();
-        symlink(usb.join("interface/hid"), hidraw.sys.join("hidraw1/device")).unwrap();
-
-        let first = hidraw.device(KeyId(1));
-        assert_eq!(first.product, b"Yubico YubiKey");
-        let usb = Usb { vendor: 0x1050, product: 0x0407, release: Some(0x0442) };
-        assert_eq!(first.usb, Some(usb));
-        let second = hidraw.device(KeyId(2));
-        assert_eq!((second.product, second.usb), (vec![0xff; 255], None));
-        for nothing in [3, 4, 5] {
-            assert_eq!(hidraw.device(KeyId(nothing)), Device::default(), "{nothing}");
-        }
-    }
-
-    // U13.
-    #[test]
-    fn a_machine_without_sysfs_shows_no_keys_and_an_unreadable_one_is_a_fault() {
-        let place = scratch("hidraw-none");
-        assert!(Hidraw::beneath(place.join("hidraw"), place.join("dev")).are_visible());
-        assert!(!Hidraw::beneath(place.join("class/hidraw"), place.join("dev")).are_visible());
-        assert_eq!(Hidraw::beneath(place.join("sys"), place.join("dev")).plugged(), Ok(Vec::new()));
-        fs::write(place.join("sys"), "").unwrap();
-        let fault = Fault { call: "readdir", errno: libc::ENOTDIR };
-        assert_eq!(Hidraw::beneath(place.join("sys"), place.join("dev")).plugged(), Err(fault));
+        Hidraw::beneath(sysfs::tests::tree(&place, nodes), place.join("dev"))
     }
 
     // D16.
@@ -449,7 +308,8 @@ mod tests {
     #[test]
     fn given_another_key_behind_the_same_node_then_it_is_another_key() {
         let mut hidraw = tree("hidraw-replugged", &[(0, KEY)]);
-        let (node, devices) = (hidraw.sys.join("hidraw0"), hidraw.sys.join("../devices"));
+        let sys = hidraw.dev.with_file_name("sys");
+        let (node, devices) = (sys.join("hidraw0"), sys.with_file_name("devices"));
         let plug = |device: &str| {
             let _ = fs::remove_file(node.join("device"));
             let _ = fs::remove_dir_all(node.join("device"));

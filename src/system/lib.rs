@@ -35,6 +35,7 @@ mod scratch;
 pub mod signals;
 pub mod stacks;
 mod state;
+mod sysfs;
 pub mod terminal;
 pub mod tree;
 mod walk;
