@@ -105,11 +105,13 @@ ring12: build
 vm: build stage
 	@for version in "" next; do \
 		FIDOKEY_BUILT=target/release packaging/build.sh deb $$version >.cache/vm/deb.log 2>&1 || { cat .cache/vm/deb.log; exit 1; }; done
+	tests/install.sh
 	tests/vm/all.sh $(STAGE) target/packages
 
 # One machine with both modules; 1 where a count of ours is not below pam-u2f's. One processor: the keys then go before
 # who writes to them.
 bench: build stage
+	tests/bench/command.sh $(COMMAND) docs/BENCHMARKS.md
 	VM_CPUS=1 VM_TIMEOUT=3600 tests/vm/run.sh --name bench --suite sid-bench --install $(STAGE) bench
 	tests/bench/table.sh docs/BENCHMARKS.md <.cache/vm/last-bench.log
 
