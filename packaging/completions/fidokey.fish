@@ -147,7 +147,7 @@ complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_sub
 complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from credentials" -l quiet -d 'Say nothing but errors and what is asked, a touch included'
 complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from credentials" -l no-input -d 'Ask nothing: where something would have to be typed, end and say what'
 complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from credentials" -s h -l help -d 'Print help'
-complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from credentials" -f -a "list" -d 'Show them'
+complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from credentials" -f -a "list" -d 'List the credentials that the key finds by itself'
 complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from credentials" -f -a "remove" -d 'Remove one of them for ever'
 complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from fingerprint" -l color -d 'When to use colours; auto is on a terminal, unless NO_COLOR is set' -r -f -a "always\t''
 auto\t''
@@ -157,7 +157,7 @@ complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_sub
 complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from fingerprint" -l no-input -d 'Ask nothing: where something would have to be typed, end and say what'
 complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from fingerprint" -s h -l help -d 'Print help'
 complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from fingerprint" -f -a "add" -d 'Have the key learn a fingerprint'
-complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from fingerprint" -f -a "list" -d 'Show them'
+complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from fingerprint" -f -a "list" -d 'List the fingerprints that the key knows'
 complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from fingerprint" -f -a "remove" -d 'Remove a fingerprint'
 complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from fingerprint" -f -a "rename" -d 'Give a fingerprint another name'
 complete -c fidokey -n "__fish_fidokey_using_subcommand key; and __fish_seen_subcommand_from info" -l color -d 'When to use colours; auto is on a terminal, unless NO_COLOR is set' -r -f -a "always\t''
@@ -200,7 +200,7 @@ complete -c fidokey -n "__fish_fidokey_using_subcommand remove" -l color -d 'Whe
 auto\t''
 never\t''"
 complete -c fidokey -n "__fish_fidokey_using_subcommand remove" -l timeout -d 'How long to wait for the key and for each touch, 1s to 120s [default: 30s]' -r
-complete -c fidokey -n "__fish_fidokey_using_subcommand remove" -l force -d 'Remove the last key as well, whoever asks for it'
+complete -c fidokey -n "__fish_fidokey_using_subcommand remove" -l force -d 'Remove the last key as well, even where a service asks for one'
 complete -c fidokey -n "__fish_fidokey_using_subcommand remove" -l quiet -d 'Say nothing but errors and what is asked, a touch included'
 complete -c fidokey -n "__fish_fidokey_using_subcommand remove" -l no-input -d 'Ask nothing: where something would have to be typed, end and say what'
 complete -c fidokey -n "__fish_fidokey_using_subcommand remove" -s h -l help -d 'Print help'
@@ -216,7 +216,7 @@ complete -c fidokey -n "__fish_fidokey_using_subcommand reset" -l color -d 'When
 auto\t''
 never\t''"
 complete -c fidokey -n "__fish_fidokey_using_subcommand reset" -l timeout -d 'How long to wait for the key and for each touch, 1s to 120s [default: 30s]' -r
-complete -c fidokey -n "__fish_fidokey_using_subcommand reset" -l force -d 'Whoever asks for a key'
+complete -c fidokey -n "__fish_fidokey_using_subcommand reset" -l force -d 'Remove them even where a service asks for one'
 complete -c fidokey -n "__fish_fidokey_using_subcommand reset" -l quiet -d 'Say nothing but errors and what is asked, a touch included'
 complete -c fidokey -n "__fish_fidokey_using_subcommand reset" -l no-input -d 'Ask nothing: where something would have to be typed, end and say what'
 complete -c fidokey -n "__fish_fidokey_using_subcommand reset" -s h -l help -d 'Print help'

@@ -1,7 +1,7 @@
 //! Whom a verb is about.
 
-use fidokey_core::credential::AccountName;
-use fidokey_core::ports::Account;
+use fidokey_core::credential::{AccountName, Uid};
+use fidokey_core::ports::{Account, Fault};
 use fidokey_system::accounts;
 
 use crate::outcome::{Exit, Failure};
@@ -10,12 +10,28 @@ use crate::terminal::waiting_for;
 /// A directory service may be far away.
 const NAME_SERVICE: &str = "Waiting for the name service.";
 
-/// The account of that name, under the name that the name service gives it.
+/// The account of that name, under the name that the name service gives it, if there is one.
+///
+/// # Errors
+/// [`Fault`] of the name service.
+pub(crate) fn look_up(name: &AccountName) -> Result<Option<Account>, Fault> {
+    waiting_for(NAME_SERVICE, || accounts::account(name))
+}
+
+/// The account of that number, if there is one.
+///
+/// # Errors
+/// [`Fault`] of the name service.
+pub(crate) fn look_up_number(uid: Uid) -> Result<Option<Account>, Fault> {
+    waiting_for(NAME_SERVICE, || accounts::account_of(uid))
+}
+
+/// The account of that name, as [`look_up`] has it.
 ///
 /// # Errors
 /// [`Failure`] when there is none.
 pub(crate) fn named(name: &AccountName) -> Result<Account, Failure> {
-    waiting_for(NAME_SERVICE, || accounts::account(name))?.ok_or_else(|| {
+    look_up(name)?.ok_or_else(|| {
         Failure::new(
             Exit::No,
             format!("There is no account {name}."),
@@ -43,7 +59,7 @@ pub(crate) fn of_others(name: Option<&AccountName>, verb: &str) -> Result<Accoun
 /// [`Failure`] when the number has no account.
 pub(crate) fn own() -> Result<Account, Failure> {
     let uid = accounts::real_uid();
-    waiting_for(NAME_SERVICE, || accounts::account_of(uid))?.ok_or_else(|| {
+    look_up_number(uid)?.ok_or_else(|| {
         Failure::new(
             Exit::No,
             format!("There is no account of the number {uid}, which runs this."),

@@ -21,7 +21,9 @@ use crate::notice::{Change, What};
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::registry::{Right, add, credentials};
 use crate::self_service::{self, Asked, Words};
-use crate::terminal::{Counting, TerminalHost, can_ask, confirm, note, patience, print, say};
+use crate::terminal::{
+    Counting, TerminalHost, can_ask, confirm, note, patience, pause, print, say,
+};
 use crate::{account, record};
 
 /// Registers one key, and where it is the first one a second, if that is wanted.
@@ -45,7 +47,7 @@ pub(crate) fn run(asked: &Enroll) -> Outcome {
     let mut names = asked.name.clone();
     loop {
         let one = Enroll { name: names.take(), ..asked.clone() };
-        let keys = register(&places, &account, &one, by.as_str(), Right::Root)?;
+        let Registered { keys, .. } = register(&places, &account, &one, by.as_str(), Right::Root)?;
         let user = &account.name;
         if keys != 1 {
             return Ok(Exit::Done);
@@ -54,11 +56,23 @@ pub(crate) fn run(asked: &Enroll) -> Outcome {
         if !can_ask() || !confirm("Register the second key now?", "--name NAME")? {
             return Ok(Exit::Done);
         }
+        pause(ANOTHER);
     }
 }
 
-/// Registers the key that is touched: how many the account has then. After Ctrl-C the key is cancelled and nothing is
-/// written.
+/// What a key is changed for another one with.
+pub(crate) const ANOTHER: &str = "Unplug that key and plug in the new one, then press Enter: ";
+
+/// What came of a registration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Registered {
+    /// How many keys the account has now.
+    pub(crate) keys: usize,
+    /// Whether the new one can verify who touches it.
+    pub(crate) verifies: bool,
+}
+
+/// Registers the key that is touched. After Ctrl-C the key is cancelled and nothing is written.
 ///
 /// # Errors
 /// [`Failure`]; nothing is written then, but where the last step has failed, which is to say it.
@@ -68,7 +82,7 @@ pub(crate) fn register(
     asked: &Enroll,
     by: &str,
     right: Right<'_>,
-) -> Result<usize, Failure> {
+) -> Result<Registered, Failure> {
     let mut machine = System::new(places.clone());
     let policy = policy(places)?;
     let roots = roots(places, &policy)?;
@@ -105,7 +119,7 @@ pub(crate) fn register(
     keys.take_interrupt();
     drop(keys);
     host.was_needed()?;
-    let Enrolled { credential, model, advisory } = made?;
+    let Enrolled { credential, model, advisory, verifies } = made?;
     let rename = asked.name.is_none().then_some(&model);
     // Whoever has this done must not end it before it is told.
     let undisturbed = Undisturbed::begin();
@@ -126,7 +140,7 @@ pub(crate) fn register(
     if let Some(advisory) = advisory {
         warn(advisory);
     }
-    Ok(keys)
+    Ok(Registered { keys, verifies })
 }
 
 /// The policy: what new credentials are bound to, what logins will have to prove.

@@ -10,16 +10,18 @@ use fidokey_core::date::rfc3339;
 use fidokey_core::import::FILE_MAX;
 use fidokey_core::ports::{Account, FileError};
 use fidokey_core::record::{CREDENTIALS_MAX, Record};
+use fidokey_system::clock;
 use fidokey_system::files::Places;
 use fidokey_system::foreign::{self, Foreign};
 use fidokey_system::signals::Undisturbed;
-use fidokey_system::{accounts, clock};
 
 use crate::arguments::{Common, Import};
+use crate::manage::needed;
+use crate::needed::Needed;
 use crate::notice::{self, Change, What};
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::registry::{credentials, join, locked, only_root};
-use crate::terminal::{print, printable, say};
+use crate::terminal::{note, print, printable, say};
 use crate::{account, record};
 use known::Known;
 
@@ -104,7 +106,7 @@ impl Imported {
             false => self.carry(places, &by, &when, Some(&mut tell))?,
         };
         for line in &carried.there {
-            say(&printable(line));
+            note(&printable(line));
         }
         for line in &self.left {
             say(&printable(line));
@@ -123,18 +125,28 @@ impl Imported {
             ))?;
         }
         if dry_run {
-            say("Nothing was written.");
+            note("Nothing was written.");
         } else if let [(first, _), ..] = carried.over.as_slice() {
-            say(&format!(
+            note(&format!(
                 "Nothing shows yet that these keys let in. Try each: `fidokey test --user {}`.",
                 first.name
             ));
         }
         if self.left.is_empty() && carried.over.is_empty() && carried.there.is_empty() {
-            say("There is nothing to carry over.");
-            return Ok(Exit::No);
+            return Err(Failure::new(
+                Exit::No,
+                "There is nothing to carry over.",
+                "Look whether this is the file that is meant; fidokey(1) says which can be.",
+            ));
         }
-        if self.left.is_empty() { Ok(Exit::Done) } else { Ok(Exit::No) }
+        if self.left.is_empty() {
+            return Ok(Exit::Done);
+        }
+        Err(Failure::new(
+            Exit::No,
+            format!("Not carried over, for the reasons above: {}.", self.left.len()),
+            "Register these keys with `fidokey enroll`, or mend what is in the way and run it again.",
+        ))
     }
 
     /// Adds what was found to the records, each of which is written once and whole, and has `tell` tell of each key then
@@ -161,12 +173,24 @@ impl Imported {
                     continue;
                 }
             };
+            let had_none = credentials.is_empty();
             let mut added: Vec<(String, Credential)> = Vec::new();
             for one in own {
                 let place = one.place.clone();
                 let there = &mut carried.there;
                 let new = self.add(&known, &mut credentials, one, (by, when), there);
                 added.extend(new.map(|new| (place, new)));
+            }
+            // With a key that is not enough there it would no longer be left to its password, but denied.
+            if had_none
+                && !added.is_empty()
+                && let Needed::More(service) = needed(places, &credentials)?
+            {
+                let why = format!(
+                    "{service} asks for a PIN or a fingerprint, and denies accounts whose keys prove a touch alone: register one that proves more first"
+                );
+                added.iter().for_each(|(place, _)| self.leave(place, &why));
+                continue;
             }
             if let (Some(tell), [_, ..]) = (&mut tell, added.as_slice()) {
                 let keys = credentials.len();
@@ -307,9 +331,24 @@ impl File {
         self.read.owner == 0 || self.read.owner == account.uid
     }
 
+    /// Refuses one whose owner nobody vouches for.
+    fn is_no_guests(&self) -> Result<(), Failure> {
+        if !self.read.brought {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Exit::No,
+            format!(
+                "{} may be on a disk that somebody has brought (nosuid), and be anybody's.",
+                printable(&self.shown)
+            ),
+            "Where you know whose keys are in it, say so: --user USER.",
+        ))
+    }
+
     /// The name of its owner, or the number.
     fn owner(&self) -> String {
-        let account = accounts::account_of(self.read.owner).ok().flatten();
+        let account = account::look_up_number(self.read.owner).ok().flatten();
         account.map_or_else(|| self.read.owner.to_string(), |account| account.name.to_string())
     }
 

@@ -32,7 +32,7 @@ use std::ffi::OsString;
 use std::panic;
 use std::process::ExitCode;
 
-use arguments::{Manner, Typed, Verb};
+use arguments::{Color, Manner, Typed, Verb};
 use outcome::{Exit, Outcome};
 
 fn main() -> ExitCode {
@@ -47,7 +47,8 @@ fn main() -> ExitCode {
 fn run() -> Outcome {
     let words: Vec<OsString> = std::env::args_os().collect();
     if self_service::is_for(&words) {
-        terminal::begin(&Manner::default());
+        // Whether colours are wanted is in an environment that pkexec has emptied.
+        terminal::begin(&Manner { color: Color::Never, ..Manner::default() });
         return self_service::run(&words);
     }
     let (typed, manner) = match arguments::parse(words) {

@@ -18,7 +18,7 @@ use crate::notice::{Change, Telling, What};
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::registry::{Right, change, credentials, locked, only_root};
 use crate::self_service::{self, Asked, Words};
-use crate::terminal::{note, print, say};
+use crate::terminal::{note, print};
 use crate::{account, record};
 
 /// Gives a key another name.
@@ -78,7 +78,10 @@ pub(crate) fn remove(asked: &Remove) -> Outcome {
     let account = account::of_others(asked.user.as_ref(), "remove --user USER KEY")?;
     let by = account::own()?.name;
     let places = Places::system();
-    let needed = || if asked.force { Ok(Needed::Nowhere) } else { needed(&places) };
+    let needed = |left: &[Credential]| match asked.force {
+        true => Ok(Needed::Nowhere),
+        false => needed(&places, left),
+    };
     remove_one(&places, &account, &asked.key, by.as_str(), Right::Root, needed)?;
     Ok(Exit::Done)
 }
@@ -93,7 +96,7 @@ pub(crate) fn remove_one(
     known: &str,
     by: &str,
     right: Right<'_>,
-    needed: impl FnOnce() -> Result<Needed, Failure>,
+    needed: impl FnOnce(&[Credential]) -> Result<Needed, Failure>,
 ) -> Result<(), Failure> {
     let undisturbed = Undisturbed::begin();
     let (gone, left) = removed(places, account, right, known, needed)?;
@@ -103,7 +106,7 @@ pub(crate) fn remove_one(
     print(&format!("Removed \"{}\" of {} (cred {cred}).", gone.name, account.name))
         .map_err(Failure::though_done)?;
     match left {
-        0 => say(&format!("{} has no key any more.", account.name)),
+        0 => note(&format!("{} has no key any more.", account.name)),
         1 => note(&format!("{} has 1 key: register a second one.", account.name)),
         _ => {}
     }
@@ -117,9 +120,12 @@ pub(crate) fn reset(asked: &Reset) -> Outcome {
     let by = account::own()?.name;
     let places = Places::system();
     if !asked.force {
-        needed(&places)?
-            .refuse(account.name.as_str(), &format!("fidokey reset {}", account.name))?;
+        let user = account.name.as_str();
+        needed(&places, &[])?
+            .refuse(user, format!("If it is meant: `fidokey reset --force {user}`."))?;
     }
+    // Whoever has this done must not end it before it is told.
+    let undisturbed = Undisturbed::begin();
     let Some(gone) = emptied(&places, &account)? else {
         return Err(Failure::new(
             Exit::No,
@@ -132,18 +138,20 @@ pub(crate) fn reset(asked: &Reset) -> Outcome {
         .last()
         .map_or_else(Default::default, |last| (last.name.to_string(), record::tag(last)));
     let _telling = tell(Right::Root, &account, What::Reset(keys), &key, &cred, by.as_str(), 0);
-    print(&format!("Removed all keys of {} ({keys}).", account.name))?;
+    drop(undisturbed);
+    print(&format!("Removed all keys of {} ({keys}).", account.name))
+        .map_err(Failure::though_done)?;
     note(&format!("Register new ones: `fidokey enroll --user {}`.", account.name));
     Ok(Exit::Done)
 }
 
-/// Who asks for a key here.
+/// Who asks for more than the keys that are left.
 ///
 /// # Errors
 /// [`Failure`] where the policy cannot be read.
-pub(crate) fn needed(places: &Places) -> Result<Needed, Failure> {
+pub(crate) fn needed(places: &Places, left: &[Credential]) -> Result<Needed, Failure> {
     let policy: ConfigFile = policy(places)?;
-    Ok(needed::by(places, &policy))
+    Ok(needed::by(places, &policy, left))
 }
 
 /// Renames the key `known` of `account`: the name that it had, what it is now, and how many keys there are.
@@ -174,8 +182,7 @@ pub(crate) fn renamed(
     })
 }
 
-/// Removes the key `known` of `account`: what it was, and how many are left. `needed` says who asks for a key, and is only
-/// asked where it is the last one.
+/// Removes the key `known` of `account`: what it was, and how many are left. `needed` says who asks for more than those.
 ///
 /// # Errors
 /// [`Failure`]; the record is what it was.
@@ -184,15 +191,20 @@ pub(crate) fn removed(
     account: &Account,
     right: Right<'_>,
     known: &str,
-    needed: impl FnOnce() -> Result<Needed, Failure>,
+    needed: impl FnOnce(&[Credential]) -> Result<Needed, Failure>,
 ) -> Result<(Credential, usize), Failure> {
     let alter = |credentials: &mut Vec<Credential>, _: &LockedRecords<'_>| {
-        let at = place(credentials, account, known)?;
-        if credentials.len() == 1 {
-            let user = account.name.as_str();
-            needed()?.refuse(user, &format!("fidokey remove --user {user} --force KEY"))?;
-        }
-        let gone = credentials.remove(at);
+        let gone = credentials.remove(place(credentials, account, known)?);
+        let user = account.name.as_str();
+        let remedy = match right {
+            Right::Root => format!(
+                "Register another key first: `fidokey enroll --user {user}`; or say `fidokey remove --user {user} --force {}`.",
+                record::tag(&gone)
+            ),
+            // None of it is anybody's but root's.
+            _ => "Register another key first: `fidokey enroll`.".to_owned(),
+        };
+        needed(credentials)?.refuse(user, remedy)?;
         Ok((gone, credentials.len()))
     };
     change(places, account, right, alter, |(gone, _)| (What::Removed, gone))
@@ -214,11 +226,24 @@ pub(crate) fn emptied(
     Ok(there_was_one.then(|| credentials(record)))
 }
 
-/// Where the key of that name is, or else of that tag.
+/// Where the only key is that has that name, or that tag. A name can be another key's tag, and not by chance.
 fn place(credentials: &[Credential], account: &Account, known: &str) -> Result<usize, Failure> {
-    let of_name = credentials.iter().position(|credential| credential.name.as_str() == known);
-    let of_tag = || credentials.iter().position(|credential| record::tag(credential) == known);
-    of_name.or_else(of_tag).ok_or_else(|| missing(account, known))
+    let is_known = |(_, credential): &(usize, &Credential)| {
+        credential.name.as_str() == known || record::tag(credential) == known
+    };
+    let mut known_so = credentials.iter().enumerate().filter(is_known);
+    match (known_so.next(), known_so.next()) {
+        (Some((at, _)), None) => Ok(at),
+        (None, _) => Err(missing(account, known)),
+        (Some(_), Some(_)) => Err(Failure::new(
+            Exit::No,
+            format!(
+                "\"{known}\" is the name of one key of {} and the CRED of another.",
+                account.name
+            ),
+            "Say the one key's CRED, or the other one's name.",
+        )),
+    }
 }
 
 fn missing(account: &Account, known: &str) -> Failure {

@@ -14,7 +14,7 @@ use fidokey_system::records::LockedRecords;
 use crate::notice::{self, Change, What};
 use crate::outcome::{Exit, Failure};
 use crate::record;
-use crate::terminal::waiting_for;
+use crate::terminal::{waiting_aside, waiting_for};
 
 mod right;
 
@@ -40,13 +40,15 @@ pub(crate) fn roots(does: &str, verb: &str) -> Failure {
     )
 }
 
+/// What is said where the lock is somebody else's.
+const ANOTHERS: &str = "Waiting for another registration to finish.";
+
 /// The records, locked; somebody else may be at them.
 ///
 /// # Errors
 /// [`Failure`] where the lock cannot be had.
 pub(crate) fn locked(places: &Places) -> Result<LockedRecords<'_>, Failure> {
-    let what = "Waiting for another registration to finish.";
-    Ok(waiting_for(what, || places.lock_records())?)
+    Ok(waiting_for(ANOTHERS, || places.lock_records())?)
 }
 
 /// Changes the credentials of `account` by `alter`, which is given what they are now: another registration may have been
@@ -65,8 +67,7 @@ pub(crate) fn change<T>(
 ) -> Result<T, Failure> {
     let records = match right.authorised() {
         None => locked(places)?,
-        // Nothing is said meanwhile: a terminal that takes no more, which is the user's, would keep the lock.
-        Some(_) => places.lock_records()?,
+        Some(_) => waiting_aside(ANOTHERS, || places.lock_records())?,
     };
     let mut credentials = credentials(record::of(account, records.read(account.uid))?);
     right.holds(places, &credentials)?;

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use fidokey_core::credential::is_unprintable;
+use fidokey_system::signals::Undisturbed;
 use fidokey_system::terminal::columns;
 
 use crate::outcome::{Exit, Failure};
@@ -149,6 +150,24 @@ pub(crate) fn waiting_for<T>(what: &str, work: impl FnOnce() -> T) -> T {
     watched(UNNOTICED, || note(what), work)
 }
 
+/// The same where nothing may be held up by what is said, under a lock for example: the terminal may be another's, who lets it
+/// take no more.
+pub(crate) fn waiting_aside<T>(what: &'static str, work: impl FnOnce() -> T) -> T {
+    let (done, is_done) = channel::<()>();
+    let watch = move || {
+        if is_done.recv_timeout(UNNOTICED) == Err(RecvTimeoutError::Timeout) {
+            note(what);
+        }
+    };
+    // No signal is the thread's to take: this one may wait for them.
+    let undisturbed = Undisturbed::begin();
+    let _ = thread::Builder::new().spawn(watch);
+    drop(undisturbed);
+    let worked = work();
+    drop(done);
+    worked
+}
+
 fn watched<T>(unnoticed: Duration, tell: impl FnOnce() + Send, work: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         let (done, is_done) = channel::<()>();
@@ -157,8 +176,11 @@ fn watched<T>(unnoticed: Duration, tell: impl FnOnce() + Send, work: impl FnOnce
                 tell();
             }
         };
+        // No signal is the thread's to take: this one may wait for them.
+        let undisturbed = Undisturbed::begin();
         // Without a thread it is as long, and nothing is said.
         let _ = thread::Builder::new().spawn_scoped(scope, watch);
+        drop(undisturbed);
         let worked = work();
         drop(done);
         worked

@@ -22,6 +22,8 @@ mod error;
 mod fido2;
 mod first_generation;
 
+use fido2::is_protected;
+
 /// What the user reads before the touch that registers, and before the one that proves.
 const CUE: &str = "Touch your security key to register it.";
 const CUE_TO_PROVE: &str = "Touch it again to test it.";
@@ -97,6 +99,8 @@ pub struct Enrolled {
     pub model: KeyName,
     /// What is known against the model.
     pub advisory: Option<Advisory>,
+    /// Whether the key, as it is now, can verify who touches it: it has a PIN, or a reader that knows somebody.
+    pub verifies: bool,
 }
 
 /// Registers a key and proves it with a login: two touches. Where several keys are plugged in all of them ask for the
@@ -227,8 +231,9 @@ async fn register<M: Machine, H: Host, K: Keys>(
     let is_touched = || chosen.set(Some(key));
     let device = bus.device(key)?;
     let mut talk = Talk { stage, enrollment, client, is_touched, product: &device.product, sole };
-    let (made, firmware) = if talk.client.speaks_ctap2() {
-        talk.fido2(until).await?
+    let (made, info) = if talk.client.speaks_ctap2() {
+        let (made, info) = talk.fido2(until).await?;
+        (made, Some(info))
     } else if enrollment.proof() == Verification::Required {
         return Err(EnrollError::Unverifying);
     } else {
@@ -238,8 +243,10 @@ async fn register<M: Machine, H: Host, K: Keys>(
         (made, None)
     };
     let Made { credential, model } = made;
+    let firmware = info.as_ref().and_then(|info| info.firmware);
     let advisory = models::advisory(credential.aaguid, firmware, device.usb);
-    Ok(Enrolled { credential, model, advisory })
+    let verifies = info.as_ref().is_some_and(is_protected);
+    Ok(Enrolled { credential, model, advisory, verifies })
 }
 
 /// A new credential, which has yet to prove itself, and what its model is called.

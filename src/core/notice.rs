@@ -96,7 +96,7 @@ impl Notice {
             let least = if self.changes == CHANGES_MAX { "at least " } else { "" };
             let times = self.changes;
             return format!(
-                "Your security keys were changed {least}{times} times, last{on}{by}; see \"fidokey list\"."
+                "Your security keys were changed {least}{times} times, last{on}{by}; see `fidokey list`."
             );
         }
         let named = sayable(&self.key);
@@ -160,7 +160,7 @@ mod tests {
         }
         assert_eq!(
             all.text(),
-            "Your security keys were changed 3 times, last on 2026-11-26 by root; see \"fidokey list\"."
+            "Your security keys were changed 3 times, last on 2026-11-26 by root; see `fidokey list`."
         );
         for _ in 0..2000 {
             all = notice(Changed::Removed).after(Some(&all));

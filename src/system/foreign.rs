@@ -28,6 +28,9 @@ pub struct Foreign {
     /// Whose words they are: root's only where nobody else could have put the file there, else the user's who owns it or a
     /// directory on the way to it.
     pub owner: Uid,
+    /// It is where users may mount a disk of their own (`nosuid`), whose owners they have chosen: that the file is `owner`'s
+    /// proves nothing of itself.
+    pub brought: bool,
 }
 
 /// Reads the regular file `path`, of at most `most` bytes. Whoever owns a directory can put anything in it: a link of theirs
@@ -66,7 +69,8 @@ impl Ground<'_> {
             return Err(error(path, "too_large", Errno::EFBIG));
         }
         let bytes = read_all(&fd, most).map_err(|errno| failed(path, errno))?;
-        Ok(Foreign { bytes, owner: self.whose(path, &fd, stat.st_uid, &hands)? })
+        let (owner, brought) = self.whose(path, &fd, stat.st_uid, &hands)?;
+        Ok(Foreign { bytes, owner, brought })
     }
 }
 

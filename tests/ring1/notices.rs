@@ -105,7 +105,8 @@ fn given_several_changes_then_their_number_is_told() {
     for what in [Changed::Registered, Changed::Renamed, Changed::Removed] {
         announce(&mut machine, ALICE, what);
     }
-    let told = "Your security keys were changed 3 times, last on 2026-11-26 by root; see \"fidokey list\".";
+    let told =
+        "Your security keys were changed 3 times, last on 2026-11-26 by root; see `fidokey list`.";
     assert_eq!(logged_in(&mut machine, &mut host, 5).1, [CUE, told]);
     announce(&mut machine, ALICE, Changed::Registered);
     assert_eq!(logged_in(&mut machine, &mut host, 6).1, [CUE, ADDED]);
@@ -182,7 +183,8 @@ fn given_a_conversation_that_fails_then_the_code_is_the_same_and_it_is_told_at_t
     // Another change was made meanwhile.
     announce(&mut machine, ALICE, Changed::Removed);
     host.deaf_from = None;
-    let told = "Your security keys were changed 2 times, last on 2026-11-26 by root; see \"fidokey list\".";
+    let told =
+        "Your security keys were changed 2 times, last on 2026-11-26 by root; see `fidokey list`.";
     assert_eq!(logged_in(&mut machine, &mut host, 6).1, [CUE, told]);
 
     let (mut machine, mut host) = bob(SECOND_FACTOR);

@@ -63,7 +63,8 @@ fn given_a_change_then_the_next_login_tells_it_once() {
     assert_eq!(outcome.shown(), [CUE]);
     announce(&stage, Changed::Registered);
     announce(&stage, Changed::Removed);
-    let told = "Your security keys were changed 2 times, last on 2026-11-26 by root; see \"fidokey list\".";
+    let told =
+        "Your security keys were changed 2 times, last on 2026-11-26 by root; see `fidokey list`.";
     assert_eq!(stage.run(&["authenticate"]).shown(), [CUE, told]);
 }
 

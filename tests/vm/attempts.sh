@@ -13,16 +13,17 @@ authentication has of it. The records are compared before and after; where a sce
 to a whole registration in the user's own name, or to none.
 MD
 awk '
-    /^tried: / { tried[++attempts] = substr($0, 8); next }
+    /^how: / { how = ", " substr($0, 6); next }
+    /^tried: / { tried[++attempts] = substr($0, 8); said[attempts] = how; how = ""; next }
     /^log: / && attempts { logged[attempts] = logged[attempts] "       " substr($0, 6) "\n"; next }
     /^(not )?ok [0-9]+ given_/ {
         failed += /^not /
         name = $0
         sub(/^(not )?ok [0-9]+ /, "", name); sub(/ .*/, "", name); gsub(/_/, " ", name)
         print "\n## " toupper(substr(name, 1, 1)) substr(name, 2) "\n"
-        if (!attempts) print "Nothing is refused here."
+        if (!attempts) print "Nothing is refused here: what is begun ends as a whole, or not at all, and in its own name."
         for (at = 1; at <= attempts; at++) {
-            print at ". `" tried[at] "`\n\n" logged[at]
+            print at ". `" tried[at] "`" said[at] "\n\n" logged[at]
             logged[at] = ""
         }
         all += attempts

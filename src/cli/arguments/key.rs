@@ -58,12 +58,12 @@ pub(crate) struct KeyReset {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Credentials {
+    /// List the credentials that the key finds by itself
     List(ListOnKey),
     /// Remove one of them for ever
     Remove(RemoveCredential),
 }
 
-/// Show them.
 #[derive(Args, Debug)]
 pub(crate) struct ListOnKey {
     /// Show a JSON object instead of a table
@@ -85,6 +85,7 @@ pub(crate) struct RemoveCredential {
 pub(crate) enum Fingerprint {
     /// Have the key learn a fingerprint
     Add(AddFingerprint),
+    /// List the fingerprints that the key knows
     List(ListOnKey),
     /// Remove a fingerprint
     Remove(RemoveFingerprint),

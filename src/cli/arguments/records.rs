@@ -36,7 +36,7 @@ pub(crate) struct Remove {
     /// The account
     #[arg(long, value_name = "USER", value_parser = account_name)]
     pub(crate) user: Option<AccountName>,
-    /// Remove the last key as well, whoever asks for it
+    /// Remove the last key as well, even where a service asks for one
     #[arg(long)]
     pub(crate) force: bool,
     /// The name of the key, or its CRED of `fidokey list`
@@ -66,7 +66,7 @@ pub(crate) struct Reset {
     /// The account
     #[arg(value_name = "USER", value_parser = account_name)]
     pub(crate) user: AccountName,
-    /// Whoever asks for a key
+    /// Remove them even where a service asks for one
     #[arg(long)]
     pub(crate) force: bool,
 }

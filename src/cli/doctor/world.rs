@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use fidokey_core::credential::{AccountName, Uid};
 use fidokey_core::ports::{Account, Fault};
-use fidokey_system::accounts;
 use fidokey_system::files::Places;
 use fidokey_system::tree::Tree;
 
 use super::files;
+use crate::account;
 use crate::outcome::{Exit, Failure};
 
 /// The largest `/etc/passwd` of a system that does not run.
@@ -54,7 +54,7 @@ impl World {
             )
         })?;
         let running = tree.is_running();
-        let euid = accounts::effective_uid();
+        let euid = fidokey_system::accounts::effective_uid();
         if running && euid != 0 {
             return Err(Failure::new(
                 Exit::NotPermitted,
@@ -110,7 +110,7 @@ impl Accounts {
     /// [`Fault`] of the name service.
     pub(crate) fn of_uid(&self, uid: Uid) -> Result<Option<Account>, Fault> {
         match self {
-            Self::Service => accounts::account_of(uid),
+            Self::Service => account::look_up_number(uid),
             Self::File { by_uid, .. } => {
                 Ok(by_uid.get(&uid).map(|name| Account { uid, name: name.clone() }))
             }
@@ -125,7 +125,7 @@ impl Accounts {
     /// [`Fault`] of the name service.
     pub(crate) fn of_name(&self, name: &AccountName) -> Result<Option<Account>, Fault> {
         match self {
-            Self::Service => accounts::account(name),
+            Self::Service => account::look_up(name),
             Self::File { by_name, .. } => {
                 by_name.get(name).map_or(Ok(None), |uid| self.of_uid(*uid))
             }

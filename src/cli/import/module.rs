@@ -3,7 +3,7 @@
 
 use fidokey_core::credential::{RpId, Verification};
 use fidokey_core::import::pam_u2f::DEVICES_MAX;
-use fidokey_core::stack::{Call, Chain, Files};
+use fidokey_core::stack::{Call, Chain, Files, Trouble};
 use fidokey_system::stacks::Stacks;
 
 use crate::outcome::{Exit, Failure};
@@ -90,8 +90,13 @@ impl Module {
         let mut module = Self::of_the_machine(files)?;
         let mut stricter = Vec::new();
         for service in services {
-            // A stack that cannot be read lets nobody in by pam_u2f.
-            let Ok(chain) = Chain::read(service.as_bytes(), files) else { continue };
+            let chain = match Chain::read(service.as_bytes(), files) {
+                Ok(chain) => chain,
+                // Nobody knows what another libpam makes of it, and every service reads one that all fall back to.
+                Err(Trouble::Doubtful { .. }) => return Err(doubtful(service)),
+                // It lets nobody in by pam_u2f.
+                Err(_) => continue,
+            };
             let lines = all(service, &chain, files)?;
             for line in lines.iter().filter(|line| !line.of_openssh).map(Said::module) {
                 module.devices_max = module.devices_max.min(line.devices_max);
@@ -196,6 +201,14 @@ impl Said {
             },
         }
     }
+}
+
+fn doubtful(service: &str) -> Failure {
+    Failure::new(
+        Exit::Unreadable,
+        format!("What the PAM stack of {service} asks of keys is in doubt: see `fidokey doctor`."),
+        SAY_IT,
+    )
 }
 
 fn odd(service: &str, what: &str) -> Failure {

@@ -6,15 +6,15 @@ use std::fs;
 use fidokey_core::credential::{AccountName, Protocol, RpId};
 use fidokey_core::import::pam_u2f::{Entry, Line, read};
 use fidokey_core::ports::Account;
-use fidokey_system::accounts;
 use fidokey_system::files::Places;
 use fidokey_system::stacks::Stacks;
 
 use super::module::Module;
 use super::{File, Found, Imported};
+use crate::account;
 use crate::arguments::PamU2f;
 use crate::outcome::{Exit, Failure, Outcome};
-use crate::terminal::{printable, say};
+use crate::terminal::{note, printable};
 
 /// Where the kernel keeps the machine's name, which pam-u2f asks gethostname(2) for.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
@@ -24,6 +24,9 @@ const NAMES_MAX: usize = 8;
 pub(super) fn run(asked: &PamU2f) -> Outcome {
     let places = Places::system();
     let file = File::read(&asked.file)?;
+    if asked.user.is_none() {
+        file.is_no_guests()?;
+    }
     let stacks = Stacks::new(places.clone());
     let line = match (&asked.service, asked.common.verification) {
         (Some(service), _) => Module::of(service, &stacks)?,
@@ -35,7 +38,7 @@ pub(super) fn run(asked: &PamU2f) -> Outcome {
         (None, None) => {
             let (module, services) = Module::strictest(&stacks.services(), &stacks)?;
             if !services.is_empty() {
-                say(&printable(&format!(
+                note(&printable(&format!(
                     "pam-u2f asks for more than a touch in {}: so does every login with these keys then. Where that is not meant: --service or --verification.",
                     services.join(", ")
                 )));
@@ -49,7 +52,7 @@ pub(super) fn run(asked: &PamU2f) -> Outcome {
     };
     let appid = asked.appid.clone().or(line.appid).unwrap_or_else(|| origin.clone());
     let line = Module { origin: Some(origin), appid: Some(appid), ..line };
-    let mut who = |name: &AccountName| accounts::account(name).map_err(Failure::from);
+    let mut who = |name: &AccountName| account::look_up(name).map_err(Failure::from);
     let imported = gather(asked, &file, &line, &mut who)?;
     imported.finish(&places, "pam-u2f", asked.common.dry_run)
 }
@@ -160,7 +163,7 @@ fn by_host_name() -> Result<RpId, Failure> {
             "Say what pam_u2f's line has: --origin, --appid.",
         )
     })?;
-    say(&printable(&format!(
+    note(&printable(&format!(
         "Taken to be bound to {origin}, as pam-u2f does by this machine's name; where its line says otherwise: --service or --origin."
     )));
     Ok(origin)

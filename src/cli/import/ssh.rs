@@ -28,6 +28,10 @@ pub(super) fn gather(common: &Common, files: &[File], account: &Account) -> Impo
         let text = &file.read.bytes;
         if !file.may_speak_of(account) {
             imported.leave(&file.shown, file.silenced());
+            // What it would have limited is not let in without it.
+            if !is_private(text) {
+                meant.get_or_insert_default();
+            }
         } else if is_private(text) {
             match private_key(text) {
                 Ok(key) => keys.push((file.shown.clone(), key)),

@@ -9,7 +9,7 @@ use fidokey_core::stack::Files;
 use super::module::{Module, Texts};
 use super::*;
 use crate::arguments::PamU2f;
-use crate::doctor::scratch::Scratch;
+use crate::doctor::scratch::{LINE, Scratch};
 
 const CENTRAL: &str = include_str!("../../../tests/golden/pam-u2f/central");
 const OLD: &str = include_str!("../../../tests/golden/pam-u2f/old");
@@ -28,7 +28,7 @@ fn accounts_of_the_machine(name: &AccountName) -> Result<Option<Account>, Failur
 
 fn file(owner: u32, text: &str) -> File {
     let bytes = text.as_bytes().to_vec().into();
-    File { read: Foreign { bytes, owner }, shown: "FILE".to_owned() }
+    File { read: Foreign { bytes, owner, brought: false }, shown: "FILE".to_owned() }
 }
 
 fn nothing_said() -> Common {
@@ -385,6 +385,7 @@ impl Files for Machine {
             b"su" => "auth required pam_u2f.so userverification=+01 max_devices=2\n",
             b"login" => "auth required pam_u2f.so conf=/etc/other origin=pam://l\n",
             b"sshd" => "auth required pam_u2f.so sshformat pinverification=1\n",
+            b"odd" => "auth required pam_u2f.so pinverification=1\nauth include\n",
             _ => return None,
         };
         Some(text.as_bytes().to_vec())
@@ -431,6 +432,10 @@ fn given_no_service_then_a_key_has_to_prove_what_any_line_asks_for() {
     let weak = ["login", "sshd", "sudo"].map(str::to_owned);
     let (module, stricter) = Module::strictest(&weak, &Machine("")).unwrap();
     assert_eq!((module, stricter), (Module::default(), Vec::new()));
+    // What one libpam reads and another one does not asks for something all the same.
+    let doubtful = ["odd".to_owned(), "sudo".to_owned()];
+    let refused = Module::strictest(&doubtful, &Machine("")).unwrap_err();
+    assert!(refused.happened().contains("stack of odd asks of keys is in doubt"), "{refused:?}");
 }
 
 #[test]
@@ -444,4 +449,64 @@ fn given_a_file_that_cannot_be_read_then_the_remedy_is_for_it() {
     let told = format!("{:?}", failure(&tree.path("file")));
     assert!(told.contains("chmod go-w") && !told.contains("secret"), "{told}");
     assert_eq!(failure(&tree.path("etc")).exit(), Exit::Unreadable);
+}
+
+// E15 has the exit codes: whatever is not carried over is said, and what to do then.
+#[test]
+fn given_nothing_or_not_all_then_two_lines_say_so_and_the_exit_code_is_1() {
+    let tree = Scratch::new("import-left");
+    let nothing = Imported::default().finish(&tree.places(), "ssh", true).unwrap_err();
+    assert_eq!(nothing.exit(), Exit::No);
+    assert!(format!("{nothing:?}").contains("There is nothing to carry over."), "{nothing:?}");
+    let mut imported = Imported::default();
+    imported.leave("line 3", "no key");
+    let left = imported.finish(&tree.places(), "ssh", true).unwrap_err();
+    assert_eq!(left.exit(), Exit::No);
+    assert!(format!("{left:?}").contains("for the reasons above: 1."), "{left:?}");
+}
+
+// I11, E9: an account that was left to its password is not denied from then on.
+#[test]
+fn given_keys_that_a_service_would_deny_for_then_they_wait_for_one_that_is_enough() {
+    let tree = Scratch::new("import-more");
+    tree.write("etc/pam.d/sudo", format!("auth requisite pam_unix.so\n{LINE}\n"));
+    tree.write(
+        "etc/fidokey/config.toml",
+        "schema = 1\n[service.sudo]\nverification = \"required\"\n",
+    );
+    let mut imported = mapping(nothing_said(), None, 0, OLD);
+    assert!(carried(&tree, &mut imported).over.is_empty());
+    assert!(
+        imported.left[0].contains("sudo asks for a PIN or a fingerprint"),
+        "{:?}",
+        imported.left
+    );
+    assert!(!tree.path("etc/fidokey/users/1000.toml").exists());
+    // Beside one that is, they are of use to other services.
+    tree.write(
+        "etc/fidokey/users/1000.toml",
+        crate::doctor::scratch::record("alice", 1000, &["Blue"]),
+    );
+    let mut imported = mapping(nothing_said(), None, 0, OLD);
+    assert_eq!(carried(&tree, &mut imported).over.len(), 1);
+}
+
+// I11: a disk that somebody has brought has the owners that they have given it.
+#[test]
+fn given_a_file_on_a_disk_that_somebody_may_have_brought_then_its_owner_speaks_for_nobody() {
+    let mut file = file(1001, CENTRAL);
+    assert!(file.is_no_guests().is_ok());
+    file.read.brought = true;
+    let refused = file.is_no_guests().unwrap_err();
+    assert!(refused.happened().contains("a disk that somebody has brought"), "{refused:?}");
+}
+
+// I11: a list that does not count limits all the same.
+#[test]
+fn given_public_keys_of_somebody_else_then_no_private_key_is_taken_without_them() {
+    let alice = account(1000, "alice");
+    let files = [file(1000, ECDSA), file(1001, ECDSA_PUB)];
+    let imported = ssh::gather(&nothing_said(), &files, &alice);
+    assert!(imported.found.is_empty());
+    assert_eq!(imported.left.len(), 2, "{:?}", imported.left);
 }

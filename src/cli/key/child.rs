@@ -30,7 +30,7 @@ const SAID_MAX: usize = 1 << 20;
 const DRAIN: Duration = Duration::from_millis(300);
 
 /// How long a child has.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Limits {
     /// Until it says something, and again.
     pub(super) silence: Duration,

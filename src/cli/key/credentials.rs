@@ -8,7 +8,7 @@ use super::message::{Reply, Task};
 use super::{table, with_keys};
 use crate::arguments::{ListOnKey, RemoveCredential};
 use crate::outcome::{Exit, Failure, Outcome};
-use crate::terminal::{can_confirm, confirm, patience, print, printable, say};
+use crate::terminal::{can_confirm, confirm, note, patience, print, printable, waiting_for};
 use crate::{json, record};
 
 /// A credential on the key.
@@ -56,7 +56,9 @@ pub(super) fn remove(asked: &RemoveCredential) -> Outcome {
     }
     let task = Task::RemoveCredential(meant.id.as_bytes().to_vec());
     with_keys(|_, _, keys| {
-        perform(&unlocked, keys, task, Limits::QUIET, &mut |_| {}).map_err(told)
+        waiting_for("Waiting for the key to remove it.", || {
+            perform(&unlocked, keys, task, Limits::QUIET, &mut |_| {}).map_err(told)
+        })
     })?;
     print(&printable(&format!("Removed the credential of {what}.")))?;
     Ok(Exit::Done)
@@ -66,7 +68,7 @@ pub(super) fn remove(asked: &RemoveCredential) -> Outcome {
 fn unlocked() -> Result<(Unlocked, Vec<OnKey>), Failure> {
     with_keys(|machine, host, keys| {
         let unlocked = unlock(machine, host, keys, Feature::Credentials, patience())?;
-        say("Asking the key what it holds.");
+        note("Asking the key what it holds.");
         let mut found = Vec::new();
         let mut odd = false;
         let mut each = |reply| match reply {

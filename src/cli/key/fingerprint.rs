@@ -8,7 +8,7 @@ use super::{table, with_keys};
 use crate::arguments::{AddFingerprint, ListOnKey, RemoveFingerprint, RenameFingerprint};
 use crate::json;
 use crate::outcome::{Exit, Failure, Outcome};
-use crate::terminal::{patience, print, say};
+use crate::terminal::{patience, print, say, waiting_for};
 
 /// Shows them.
 pub(super) fn list(asked: &ListOnKey) -> Outcome {
@@ -63,7 +63,12 @@ pub(super) fn rename(asked: &RenameFingerprint) -> Outcome {
 fn manage(task: Task, limits: Limits, each: &mut dyn FnMut(Reply)) -> Result<(), Failure> {
     with_keys(|machine, host, keys| {
         let unlocked = unlock(machine, host, keys, Feature::Fingerprints, patience())?;
-        perform(&unlocked, keys, task, limits, each).map_err(told)
+        let work = || perform(&unlocked, keys, task, limits, each).map_err(told);
+        match limits {
+            // What is to be done is said, reading by reading.
+            Limits::FINGERS => work(),
+            _ => waiting_for("Waiting for the key.", work),
+        }
     })
 }
 

@@ -5,7 +5,7 @@ use fidokey_core::management::reset;
 use super::with_keys;
 use crate::arguments::KeyReset;
 use crate::outcome::{Exit, Failure, Outcome};
-use crate::terminal::{can_confirm, confirm, patience, print, say};
+use crate::terminal::{can_confirm, confirm, note, patience, print, say};
 
 const QUESTION: &str = "Reset the key?";
 
@@ -24,7 +24,7 @@ pub(super) fn run(asked: &KeyReset) -> Outcome {
     }
     with_keys(|machine, host, keys| reset(machine, host, keys, patience()))?;
     print("The key is reset: it has no PIN, and lets nobody in any more.")?;
-    say(
+    note(
         "Accounts that it was registered for still list it: take it from them by `fidokey remove`.",
     );
     Ok(Exit::Done)

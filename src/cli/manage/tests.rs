@@ -5,7 +5,8 @@ use std::fs;
 use fidokey_core::credential::AccountName;
 
 use super::*;
-use crate::doctor::scratch::{LINE, Scratch, record};
+use crate::doctor::scratch::{LINE, Scratch, credential, record as text};
+use crate::registry::Authorised;
 
 fn alice() -> Account {
     Account { uid: 1000, name: AccountName::new("alice").unwrap() }
@@ -18,7 +19,7 @@ fn name(text: &str) -> KeyName {
 /// Alice's keys in a system of her own.
 fn keys(test: &str, names: &[&str]) -> Scratch {
     let tree = Scratch::new(test);
-    tree.write("etc/fidokey/users/1000.toml", record("alice", 1000, names));
+    tree.write("etc/fidokey/users/1000.toml", text("alice", 1000, names));
     tree
 }
 
@@ -27,6 +28,12 @@ fn names(tree: &Scratch) -> Vec<String> {
     let record = file.map(|file| Record::parse(&file.text).unwrap());
     let credentials = record.map(|record| record.credentials).unwrap_or_default();
     credentials.iter().map(|credential| credential.name.to_string()).collect()
+}
+
+/// The only key that there is.
+fn only(tree: &Scratch) -> Credential {
+    let file = tree.places().read_record(1000).unwrap().unwrap();
+    Record::parse(&file.text).unwrap().credentials.remove(0)
 }
 
 fn says(failure: &Failure, exit: Exit, words: &str) {
@@ -55,7 +62,7 @@ fn given_a_new_name_then_nothing_else_of_the_record_changes() {
 }
 
 #[test]
-fn given_the_tag_of_the_list_then_it_is_that_key_unless_one_has_it_for_a_name() {
+fn given_the_tag_of_the_list_then_it_is_that_key() {
     let tree = keys("manage-tag", &["Blue", "Green"]);
     let places = tree.places();
     let file = places.read_record(1000).unwrap().unwrap();
@@ -63,9 +70,38 @@ fn given_the_tag_of_the_list_then_it_is_that_key_unless_one_has_it_for_a_name() 
         Record::parse(&file.text).unwrap().credentials.iter().map(record::tag).collect();
     renamed(&places, &alice(), Right::Root, &tags[1], &name("White")).unwrap();
     assert_eq!(names(&tree), ["Blue", "White"]);
+    // Whoever calls one key as the log calls another one has neither removed by it.
     renamed(&places, &alice(), Right::Root, "Blue", &name(&tags[1])).unwrap();
-    removed(&places, &alice(), Right::Root, &tags[1], || Ok(Needed::Nowhere)).unwrap();
-    assert_eq!(names(&tree), ["White"]);
+    let none = |_: &[Credential]| Ok(Needed::Nowhere);
+    let refused = removed(&places, &alice(), Right::Root, &tags[1], none).unwrap_err();
+    says(&refused, Exit::No, "is the name of one key of alice and the CRED of another");
+    assert_eq!(names(&tree), [tags[1].as_str(), "White"]);
+    removed(&places, &alice(), Right::Root, "White", none).unwrap();
+    removed(&places, &alice(), Right::Root, &tags[1], none).unwrap();
+    assert_eq!(names(&tree), [""; 0]);
+}
+
+// E9: the last one that is enough is the last one.
+#[test]
+fn given_a_service_that_wants_a_pin_then_the_last_key_that_has_one_takes_force() {
+    let tree = Scratch::new("manage-more");
+    let places = tree.places();
+    let path = "etc/fidokey/users/1000.toml";
+    tree.write(path, text("alice", 1000, &["Blue"]) + &credential("Old", "u2f", "none"));
+    tree.write("etc/pam.d/sudo", format!("auth requisite pam_unix.so\n{LINE}\n"));
+    tree.write(
+        "etc/fidokey/config.toml",
+        "schema = 1\n[service.sudo]\nverification = \"required\"\n",
+    );
+    let asks = |left: &[Credential]| needed(&places, left);
+    let refused = removed(&places, &alice(), Right::Root, "Blue", asks).unwrap_err();
+    says(
+        &refused,
+        Exit::No,
+        "sudo asks for a PIN or a fingerprint, which no other key of alice proves",
+    );
+    removed(&places, &alice(), Right::Root, "Old", asks).unwrap();
+    assert_eq!(names(&tree), ["Blue"]);
 }
 
 // E9.
@@ -73,15 +109,27 @@ fn given_the_tag_of_the_list_then_it_is_that_key_unless_one_has_it_for_a_name() 
 fn given_the_last_key_and_a_service_that_asks_for_it_then_it_takes_force() {
     let tree = keys("manage-last", &["Blue", "Green"]);
     let places = tree.places();
-    let asks = || needed(&places);
+    let asks = |left: &[Credential]| needed(&places, left);
     // No stack asks for a key yet.
-    assert_eq!(asks().unwrap(), Needed::Nowhere);
+    assert_eq!(asks(&[]).unwrap(), Needed::Nowhere);
     tree.write("etc/pam.d/sudo", format!("auth requisite pam_unix.so\n{LINE}\n"));
-    assert_eq!(asks().unwrap(), Needed::Weaker("sudo".to_owned()));
-    removed(&places, &alice(), Right::Root, "Green", || panic!("it is not the last one")).unwrap();
+    assert_eq!(asks(&[]).unwrap(), Needed::Weaker("sudo".to_owned()));
+    removed(&places, &alice(), Right::Root, "Green", asks).unwrap();
     let before = fs::read(tree.path("etc/fidokey/users/1000.toml")).unwrap();
     let refused = removed(&places, &alice(), Right::Root, "Blue", asks).unwrap_err();
-    says(&refused, Exit::No, "the last key of alice, and sudo would ask for none");
+    says(&refused, Exit::No, "alice would have no key, and sudo ask for none");
+    says(
+        &refused,
+        Exit::No,
+        &format!("`fidokey remove --user alice --force {}`", record::tag(&only(&tree))),
+    );
+    // What is root's alone is nobody else's way out.
+    let (proven, by) = (only(&tree), "alice via polkit");
+    let since = clock::boottime_ns().unwrap();
+    tree.write("etc/fidokey/config.toml", "schema = 1\nself_service = true\n");
+    let own = Right::Key(Authorised { by, since }, &proven);
+    let refused = removed(&places, &alice(), own, "Blue", asks).unwrap_err();
+    says(&refused, Exit::No, "Register another key first: `fidokey enroll`.");
     tree.write("etc/fidokey/config.toml", "schema = 1\n[service.sudo]\nunenrolled = \"deny\"\n");
     let refused = removed(&places, &alice(), Right::Root, "Blue", asks).unwrap_err();
     says(&refused, Exit::No, "without a key alice is not let in by sudo");
@@ -91,10 +139,16 @@ fn given_the_last_key_and_a_service_that_asks_for_it_then_it_takes_force() {
     assert_eq!(refused.exit(), Exit::Unreadable);
     tree.write("etc/fidokey/config.toml", "schema = 1\n");
     tree.write("etc/pam.d/sudo", format!("{LINE} nouserok\n"));
-    assert_eq!(asks().unwrap(), Needed::Denied("sudo".to_owned()));
+    assert_eq!(asks(&[]).unwrap(), Needed::Denied("sudo".to_owned()));
+    // Nor does what no stack is to us, and may be to another release of libpam.
+    tree.write("etc/pam.d/sudo", format!("{LINE}\nauth include\n"));
+    assert_eq!(asks(&[]).unwrap(), Needed::Denied("sudo".to_owned()));
+    tree.write("etc/pam.d/sudo", "auth include\n");
+    assert_eq!(asks(&[]).unwrap(), Needed::Nowhere);
     assert_eq!(fs::read(tree.path("etc/fidokey/users/1000.toml")).unwrap(), before);
     let (gone, left) =
-        removed(&places, &alice(), Right::Root, "Blue", || Ok(Needed::Nowhere)).unwrap();
+        removed(&places, &alice(), Right::Root, "Blue", |_: &[Credential]| Ok(Needed::Nowhere))
+            .unwrap();
     assert_eq!((gone.name.as_str(), left), ("Blue", 0));
     // Proven absent, and not a record of nothing, which would deny.
     assert_eq!(places.read_record(1000), Ok(None));
@@ -108,7 +162,8 @@ fn given_a_record_that_is_none_then_reset_removes_it_and_the_others_say_what_is_
     assert_eq!(emptied(&places, &alice()).unwrap().map(|gone| gone.len()), None);
     for broken in ["schema = 9\n", ""] {
         tree.write("etc/fidokey/users/1000.toml", broken);
-        let refused = removed(&places, &alice(), Right::Root, "Blue", || Ok(Needed::Nowhere));
+        let refused =
+            removed(&places, &alice(), Right::Root, "Blue", |_: &[Credential]| Ok(Needed::Nowhere));
         assert_eq!(refused.unwrap_err().exit(), Exit::Unreadable);
         let refused = renamed(&places, &alice(), Right::Root, "Blue", &name("Red"));
         assert_eq!(refused.unwrap_err().exit(), Exit::Unreadable);
@@ -116,8 +171,9 @@ fn given_a_record_that_is_none_then_reset_removes_it_and_the_others_say_what_is_
         assert!(!tree.path("etc/fidokey/users/1000.toml").exists());
     }
     // Another account's is not this one's to remove by the way, but reset is asked to by number.
-    tree.write("etc/fidokey/users/1000.toml", record("bob", 1000, &["Blue"]));
-    let refused = removed(&places, &alice(), Right::Root, "Blue", || Ok(Needed::Nowhere));
+    tree.write("etc/fidokey/users/1000.toml", text("bob", 1000, &["Blue"]));
+    let refused =
+        removed(&places, &alice(), Right::Root, "Blue", |_: &[Credential]| Ok(Needed::Nowhere));
     assert_eq!(refused.unwrap_err().exit(), Exit::Unreadable);
     assert_eq!(emptied(&places, &alice()).unwrap().map(|gone| gone.len()), Some(1));
 }
@@ -132,7 +188,7 @@ fn given_two_that_change_at_once_then_both_have_done_so() {
         let (places, all) = (&places, &all);
         scope.spawn(move || {
             for one in &all[..8] {
-                let none = || Ok(Needed::Nowhere);
+                let none = |_: &[Credential]| Ok(Needed::Nowhere);
                 removed(places, &alice(), Right::Root, one, none).unwrap();
             }
         });

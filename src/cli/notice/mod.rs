@@ -14,7 +14,7 @@ use fidokey_system::files::Places;
 use nix::unistd::gethostname;
 
 use crate::log;
-use crate::terminal::{note, say, waiting_for};
+use crate::terminal::{note, say, waiting_aside, waiting_for};
 use sendmail::{MailSystem, NotSent, Sending};
 
 /// A change that was made and is on the disk, or is about to be.
@@ -104,14 +104,17 @@ pub(crate) fn intend(change: &Change<'_>) {
 /// Tells of `change`: the log, and the account at its next login and by mail. Nothing that goes wrong with that undoes the change, or has the
 /// verb end otherwise.
 pub(crate) fn tell(change: &Change<'_>) -> Telling {
-    begin(change, |announced| waiting_for("Waiting for logins of the account.", announced))
+    begin(change, |announced| waiting_for(LOGINS, announced))
 }
 
-/// The same without a word: until the [`Telling`] goes nothing is written to the terminal, which may be another's who lets it
-/// take no more.
-pub(crate) fn tell_in_silence(change: &Change<'_>) -> Telling {
-    begin(change, |announced| announced())
+/// The same where the terminal may be another's, who lets it take no more: until the [`Telling`] goes nothing waits for what is
+/// written to it.
+pub(crate) fn tell_aside(change: &Change<'_>) -> Telling {
+    begin(change, |announced| waiting_aside(LOGINS, announced))
 }
+
+/// What is said where the account's state is a login's.
+const LOGINS: &str = "Waiting for logins of the account.";
 
 type Announced = Result<(), FileError>;
 
@@ -151,6 +154,7 @@ impl Drop for Telling {
     fn drop(&mut self) {
         let user = &self.account.name;
         if let Some(error) = &self.untold {
+            log::changed(&untold(&self.account, error));
             say(&format!("The next login of {user} does not tell of it: {error}."));
         }
         let Some(mail) = self.mail.take() else { return };
@@ -173,12 +177,21 @@ impl Drop for Telling {
 
 /// What the log has of a mail that was not sent: what is said of it goes to a terminal that may be the wrong one's.
 fn unsent(account: &Account, reason: &NotSent) -> Line {
+    missed("unsent", account, reason)
+}
+
+/// The same of what the next login does not tell.
+fn untold(account: &Account, error: &FileError) -> Line {
+    missed("untold", account, error)
+}
+
+fn missed(what: &str, account: &Account, why: &dyn std::fmt::Display) -> Line {
     let when = rfc3339(clock::since_1970().unwrap_or_default());
     let mut line = Line::default();
-    line.field("unsent", &when)
+    line.field(what, &when)
         .field("user", account.name.as_str())
         .field("uid", &account.uid.to_string())
-        .sentence("because", &reason.to_string());
+        .sentence("because", &why.to_string());
     line
 }
 

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use fidokey_core::ports::{FileError, Moment};
+use fidokey_system::child::hearing;
 use fidokey_system::clock;
 use fidokey_system::files::Places;
 use nix::sys::signal::{Signal, killpg};
@@ -102,7 +103,8 @@ fn start(program: &Path, usual: &str, address: &str) -> io::Result<Child> {
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     // Ctrl-C at the terminal is not for it, and all that it starts can be ended at once.
     command.process_group(0);
-    command.spawn()
+    // What this process has blocked meanwhile is not for it either: a mail system has alarms, and children.
+    hearing(&mut command).spawn()
 }
 
 impl Sending {

@@ -55,7 +55,7 @@ impl<'a> Right<'a> {
     pub(crate) fn tell(self, change: &Change<'_>) -> Telling {
         match self {
             Self::Root => notice::tell(change),
-            Self::FirstKey(_) | Self::Key(..) => notice::tell_in_silence(change),
+            Self::FirstKey(_) | Self::Key(..) => notice::tell_aside(change),
         }
     }
 

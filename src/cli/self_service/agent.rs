@@ -9,6 +9,8 @@ use std::time::Duration;
 use fidokey_system::child::{closed, hearing, left_to_children};
 use fidokey_system::signals::Signals;
 
+use crate::terminal::waiting_for;
+
 /// The program.
 pub(super) const PROGRAM: &str = "/usr/bin/pkttyagent";
 /// How long polkit may take to hear of it.
@@ -34,7 +36,8 @@ impl Agent {
         let mut agent = Self(hearing(&mut command).spawn().ok()?);
         // The other end is the agent's alone now.
         drop(tells);
-        let heard = closed(&told, signals, PATIENCE).unwrap_or_default();
+        let heard = waiting_for("Waiting for polkit.", || closed(&told, signals, PATIENCE));
+        let heard = heard.unwrap_or_default();
         // It closes its end when it gives up, too.
         (heard && agent.0.try_wait().is_ok_and(|ended| ended.is_none())).then_some(agent)
     }

@@ -9,18 +9,18 @@ use fidokey_core::date::rfc3339;
 use fidokey_core::ports::Account;
 use fidokey_system::files::Places;
 use fidokey_system::signals::Signals;
-use fidokey_system::{accounts, bequest, clock};
+use fidokey_system::{bequest, clock};
 
 use super::caller::Caller;
 use super::proof;
 use super::words::{self, Wish};
 use crate::arguments::Enroll;
-use crate::enroll::{policy, register};
+use crate::enroll::{ANOTHER, Registered, policy, register};
 use crate::manage::{needed, remove_one, rename_one};
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::registry::{Authorised, Right, roots};
-use crate::terminal::{can_ask, confirm, pause, say};
-use crate::{log, record};
+use crate::terminal::{can_ask, confirm, note, pause, say};
+use crate::{account, log, record};
 
 /// Whether this process was started by pkexec for a user, or may not be at all. `typed` begins with the name of the program,
 /// which is the caller's to choose and nothing is made of.
@@ -111,7 +111,7 @@ impl Attempt {
             Refused::new(reason, Failure::new(Exit::NotPermitted, happened, remedy))
         };
         let uid = self.caller.user().map_err(refused)?;
-        accounts::account_of(uid).map_err(Failure::from)?.ok_or_else(|| refused("no_account"))
+        account::look_up_number(uid).map_err(Failure::from)?.ok_or_else(|| refused("no_account"))
     }
 
     /// One line, with whatever is known.
@@ -167,14 +167,15 @@ fn grant(places: &Places, account: &Account, since: u64, wish: Wish) -> Result<E
         .map_or(Right::FirstKey(authorised), |proven| Right::Key(authorised, proven));
     match wish {
         Wish::Enroll(name) => {
-            if enroll(places, account, name, &by, right)? == 1 && second_is_wanted()? {
+            let Registered { keys, verifies } = enroll(places, account, name, &by, right)?;
+            if keys == 1 && second_is_wanted(verifies)? {
                 permitted(places, account)?;
                 let first = self::proven(places, account)?;
                 enroll(places, account, None, &by, Right::Key(authorised, &first))?;
             }
         }
         Wish::Remove(key) => {
-            let needed = || needed(places);
+            let needed = |left: &[Credential]| needed(places, left);
             waited(|| remove_one(places, account, key.as_str(), &by, right, needed))?;
         }
         Wish::Rename(key, name) => {
@@ -196,29 +197,36 @@ fn proven(places: &Places, account: &Account) -> Result<Credential, Refused> {
     waited(|| proof::with_a_key(places, account))
 }
 
-/// Registers a key: how many the account has then.
+/// Registers a key.
 fn enroll(
     places: &Places,
     account: &Account,
     name: Option<KeyName>,
     by: &str,
     right: Right<'_>,
-) -> Result<usize, Refused> {
+) -> Result<Registered, Refused> {
     if matches!(right, Right::Key(..)) {
-        pause("Unplug that key and plug in the new one, then press Enter: ");
+        pause(ANOTHER);
     }
     let asked = Enroll { user: None, name, algorithm: None, verification: None };
     waited(|| register(places, account, &asked, by, right))
 }
 
 /// Whether the user wants the second key there and then. It takes the first one, as it would later, and not the password
-/// again.
-fn second_is_wanted() -> Result<bool, Failure> {
+/// again; where that one proves no more than a touch, it is not enough.
+fn second_is_wanted(verifies: bool) -> Result<bool, Failure> {
     let one = "You have 1 key: register a second one, so that one can be lost.";
+    if !verifies {
+        note(one);
+        note(
+            "That takes a PIN on this one (`fidokey key pin set`, if it can have one), or your administrator.",
+        );
+        return Ok(false);
+    }
     if can_ask() {
         say(one);
         return confirm("Register the second key now?", "--name NAME");
     }
-    say(&format!("{one} It is `fidokey enroll` again."));
+    note(&format!("{one} It is `fidokey enroll` again."));
     Ok(false)
 }

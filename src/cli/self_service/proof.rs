@@ -37,7 +37,7 @@ pub(super) fn with_a_key(places: &Places, account: &Account) -> Result<Credentia
             let failure = Failure::new(
                 Exit::NotPermitted,
                 "No key of yours here proves more than a touch, which is too little for this.",
-                format!("Ask your administrator: `sudo fidokey enroll --user {}`.", account.name),
+                "Give it a PIN with `fidokey key pin set`, if it can have one; or ask your administrator.",
             );
             return Err(Refused::new(Reason::VerificationUnavailable.word(), failure));
         }

@@ -18,7 +18,7 @@ use crate::account;
 use crate::enroll::policy;
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::registry::roots;
-use crate::terminal::{forbids_input, no_input};
+use crate::terminal::{chosen_patience, forbids_input, no_input};
 
 /// What runs a program as root, where polkit says so.
 const PKEXEC: &str = "/usr/bin/pkexec";
@@ -79,7 +79,9 @@ pub(crate) fn instead(asked: &Asked<'_>) -> Result<Option<Exit>, Failure> {
     if meant.uid != own.uid {
         return Err(roots(asked.does, asked.verb));
     }
-    if let Some(option) = asked.roots_option {
+    // The privileged process takes names, and nothing that changes how long it is there.
+    let waits = chosen_patience().map(|_| "--timeout");
+    if let Some(option) = asked.roots_option.or(waits) {
         return Err(Failure::new(
             Exit::NotPermitted,
             format!("Only root can say {option}."),

@@ -18,7 +18,7 @@ pub(super) fn acting(named: Option<&AccountName>, places: &Places) -> Result<Acc
     if let Some(name) = named {
         return account::named(name);
     }
-    let logged_in = accounts::login_uid().map_or(Ok(None), accounts::account_of)?;
+    let logged_in = accounts::login_uid().map_or(Ok(None), account::look_up_number)?;
     if let Some(account) = logged_in {
         return Ok(account);
     }
@@ -84,7 +84,7 @@ pub(super) fn check(
     // Who has logged in here must not be shut out by another one's key.
     if settings.rules.unenrolled == Unenrolled::Deny
         && let Some(uid) = accounts::login_uid().filter(|uid| *uid != acting.uid)
-        && let Some(account) = accounts::account_of(uid)?
+        && let Some(account) = account::look_up_number(uid)?
         && keys(&account, places)? == 0
     {
         return Err(Failure::new(
@@ -97,7 +97,7 @@ pub(super) fn check(
         ));
     }
     if settings.rules.unenrolled == Unenrolled::Deny
-        && let Some(root) = accounts::account_of(ROOT)?
+        && let Some(root) = account::look_up_number(ROOT)?
         && keys(&root, places)? == 0
         && policy.way_back.is_none()
     {

@@ -26,10 +26,7 @@ pub(super) enum By {
 impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
     /// The registration: a credential that is made by the first touch and proven by the second. With it the version of the
     /// firmware, where the key says so.
-    pub(super) async fn fido2(
-        &mut self,
-        until: Moment,
-    ) -> Result<(Made, Option<u64>), EnrollError> {
+    pub(super) async fn fido2(&mut self, until: Moment) -> Result<(Made, Info), EnrollError> {
         let info = self.client.info(until).await?;
         let wanted = self.enrollment.algorithms;
         let possible = wanted.iter().any(|wanted| info.algorithms.contains(wanted));
@@ -52,16 +49,14 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
         // The other keys are cancelled before this one is to be touched again.
         self.client.turn().await?;
         self.prove(&info, &by, &made.credential).await?;
-        Ok((made, info.firmware))
+        Ok((made, info))
     }
 
     /// How this key is to verify its user: by what it has for that, where the policy, the administrator or the key
     /// itself wants it.
     async fn by(&mut self, info: &Info, until: Moment) -> Result<By, EnrollError> {
         let wanted = self.enrollment.proof() == Verification::Required;
-        let has_pin = info.client_pin == Some(true);
-        let protected = has_pin || info.built_in_uv == Some(true);
-        if !wanted && !info.always_uv && (!protected || info.make_cred_uv_not_required) {
+        if !wanted && !info.always_uv && (!is_protected(info) || info.make_cred_uv_not_required) {
             return Ok(By::Touch);
         }
         if info.built_in_uv == Some(true) {
@@ -252,6 +247,11 @@ impl<M: Machine, H: Host, K: Keys, F: Fn()> Talk<'_, '_, '_, '_, M, H, K, F> {
             .map(|_verified| ())
             .map_err(EnrollError::Unproven)
     }
+}
+
+/// Whether the key can verify who touches it: it has a PIN, or a reader that knows somebody.
+pub(super) fn is_protected(info: &Info) -> bool {
+    info.client_pin == Some(true) || info.built_in_uv == Some(true)
 }
 
 /// What `token` says of a request with this hash.

@@ -48,7 +48,7 @@ impl<M: Machine, H: Host, K: Keys> Resetting<'_, '_, '_, M, H, K> {
         let before = sole(self.bus, self.stage, self.patience)?;
         let known = converse(self.bus, before, self.describe(before))?;
         self.bus.see_off();
-        self.stage.show("Unplug the key and plug it in again.")?;
+        self.stage.cue_again("Unplug the key and plug it in again.", self.patience)?;
         let after = self.plugged_anew(before)?;
         converse(self.bus, after, self.reset(after, &known))
     }
@@ -92,11 +92,12 @@ impl<M: Machine, H: Host, K: Keys> Resetting<'_, '_, '_, M, H, K> {
         if (description.aaguid, &description.versions) != (known.aaguid, &known.versions) {
             return Err(ManagementError::OtherKey);
         }
-        self.stage.show(if description.long_touch_for_reset {
+        let text = if description.long_touch_for_reset {
             "Touch the key and hold it until it stops blinking to reset it."
         } else {
             "Touch the key to reset it."
-        })?;
+        };
+        self.stage.cue_again(text, self.patience)?;
         let end = self.bus.now()?.after(self.patience);
         match client.touch(&management::reset(), end).await {
             Ok(_) => Ok(()),

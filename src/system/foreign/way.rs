@@ -102,7 +102,8 @@ impl Ground<'_> {
         Ok(open)
     }
 
-    /// Whose words are in the `file` of `uid` at `path`, to which the way is in these `hands`.
+    /// Whose words are in the `file` of `uid` at `path`, to which the way is in these `hands`; and whether it may be on a disk that
+    /// somebody has brought along.
     ///
     /// # Errors
     /// [`FileError`] where that cannot be told.
@@ -112,17 +113,16 @@ impl Ground<'_> {
         file: &OwnedFd,
         uid: Uid,
         hands: &Hands,
-    ) -> Result<Uid, FileError> {
+    ) -> Result<(Uid, bool), FileError> {
         let whose = hands.whose(self.owner, path, uid)?;
-        if whose == self.owner {
-            // Of what somebody may bring along the kernel believes no file that it is root's, and neither does this: where
-            // users may mount a disk, it is mounted so.
-            let system = fstatvfs(file).map_err(|errno| failed(path, errno))?;
-            if system.flags().contains(FsFlags::ST_NOSUID) {
-                return Err(refused(path, "nosuid"));
-            }
+        // Of what somebody may bring along the kernel believes no file that it is root's, and neither does this: where
+        // users may mount a disk, it is mounted so.
+        let system = fstatvfs(file).map_err(|errno| failed(path, errno))?;
+        let brought = system.flags().contains(FsFlags::ST_NOSUID);
+        if brought && whose == self.owner {
+            return Err(refused(path, "nosuid"));
         }
-        Ok(whose)
+        Ok((whose, brought))
     }
 }
 

@@ -409,6 +409,19 @@ given_a_key_that_is_plugged_in_anew_and_touched_then_it_is_reset() {
     expect_output 'PIN:            not set'
 }
 
+# BAR E2.
+given_a_second_key_is_wanted_then_it_is_changed_for_the_first_and_registered_there_and_then() {
+    plug first
+    type_at root 'fidokey enroll --user alice --name First' 'Register the second key now?' 'echo y' \
+        'then press Enter: ' 'pull first >/dev/null; plug second >/dev/null; echo'
+    expect_status 0
+    expect_count 2 'Registered "'
+    run fidokey list --user alice
+    expect_count 2 'FIDO2'
+    run fidokey reset --force alice
+    expect_status 0
+}
+
 # A bug here would be told as one; the child is for nobody else.
 given_somebody_starts_the_child_then_it_says_whom_it_is_for() {
     run fidokey worker

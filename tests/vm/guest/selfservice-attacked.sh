@@ -15,8 +15,10 @@ given_pkexec_to_another_account_then_it_is_not_run_and_would_do_nothing() {
     expect_no_output_of "$asks"
     mv $rules /run/rules
     systemctl restart polkit
+    how='without the rule that closes it'
     refused not_root 4 bob "rig-pkexec --user alice $self self-enroll" "$asks" password_for_agent
     told 1 'reason=not_root .* euid=1000 ruid=1000 pkexec_uid=1001'
+    how='without that rule'
     refused not_root 4 bob "rig-pkexec --user alice $self self-remove steel" "$asks" password_for_agent
     mv /run/rules $rules
     systemctl restart polkit
@@ -53,7 +55,7 @@ given_a_hostile_environment_then_it_is_still_alice_and_alice_alone() {
     WITH+=' TMPDIR=/tmp/evil LD_PRELOAD=/tmp/evil/evil.so LD_LIBRARY_PATH=/tmp/evil LD_AUDIT=/tmp/evil/evil.so RUST_BACKTRACE=full'
     WITH+=' NLSPATH=/tmp/evil IFS=/ CDPATH=/tmp/evil LANG=tr_TR.UTF-8 TERM=evil'
     export WITH
-    type_at alice "rig-pkexec $self self-enroll evil" "$asks" password_for_agent "$second" 'echo n'
+    type_at alice "rig-pkexec $self self-enroll evil" "$asks" password_for_agent
     unset WITH
     expect_status 0
     expect_no_output_of 'evil.so'
@@ -116,6 +118,7 @@ given_another_name_or_another_verb_then_it_is_refused_or_takes_an_administrator(
 given_the_password_and_no_key_then_no_key_gets_in() {
     steel_is_alices
     plug blank
+    how='with the password, and a key of nobody'
     refused not_registered 3 alice 'fidokey enroll' "$asks" password_for_agent
     refused not_registered 3 alice 'fidokey remove steel' "$asks" password_for_agent
     refused not_registered 3 alice 'fidokey rename steel a' "$asks" password_for_agent
@@ -126,16 +129,20 @@ given_the_password_and_no_key_then_no_key_gets_in() {
 # BAR E2.
 given_the_key_and_not_its_pin_then_a_touch_is_too_little() {
     plug steel
+    how='without the PIN'
     refused pin_declined 3 alice 'fidokey enroll' "$asks" password_for_agent "$pin" 'echo'
+    how='with a wrong PIN'
     refused pin_wrong 1 alice 'fidokey enroll' "$asks" password_for_agent "$pin" 'echo 4321'
     run key steel transcript
     expect_count 0 touch
     # The right one gives the try back; it was not touched in time.
     key steel touch never
+    how='with the PIN, and without a touch'
     refused touch_timeout 3 alice 'fidokey enroll' "$asks" password_for_agent "$pin" 'echo 1234'
     # What is said of this service in the policy weakens nothing.
     printf '[service.fidokey-manage]\nverification = "none"\nunenrolled = "skip"\nremote = "skip"\n' >>/etc/fidokey/config.toml
     key steel touch at-once
+    how='without the PIN, where the policy says that this service needs none'
     refused pin_declined 3 alice 'fidokey enroll' "$asks" password_for_agent "$pin" 'echo'
     policy true required
 }
@@ -143,6 +150,7 @@ given_the_key_and_not_its_pin_then_a_touch_is_too_little() {
 # BAR E2.
 given_the_key_of_another_account_then_it_proves_nothing() {
     enrolled brass bob 5678
+    how="with bob's key"
     refused not_registered 3 alice 'fidokey enroll' "$asks" password_for_agent
     rm /etc/fidokey/users/1001.toml
 }
@@ -154,9 +162,10 @@ given_keys_that_prove_a_touch_alone_then_only_root_goes_on() {
     run fidokey enroll --user alice --name u2f
     expect_status 0
     told 1 'registered=.* key=u2f '
+    how='with a key that speaks U2F alone'
     refused verification_unavailable 4 alice 'fidokey enroll' "$asks" password_for_agent
     expect_output 'No key of yours here proves more than a touch'
-    expect_output 'sudo fidokey enroll --user alice'
+    expect_output 'ask your administrator'
 }
 
 given_a_record_in_doubt_then_it_is_not_taken_for_none() {
@@ -164,18 +173,23 @@ given_a_record_in_doubt_then_it_is_not_taken_for_none() {
     policy true
     plug blank
     ln -s /tmp/planted $record
+    how='where the record is a symbolic link'
     refused unreadable 5 alice 'fidokey enroll' "$asks" password_for_agent
     rm $record
     : >$record
+    how='where the record is empty'
     refused unreadable 5 alice 'fidokey enroll' "$asks" password_for_agent
     printf 'schema = 1\nuser = "bob"\nuid = 1000\n' >$record
+    how='where the record is of another account'
     refused unreadable 5 alice 'fidokey enroll' "$asks" password_for_agent
     rm $record
     chmod 777 /etc/fidokey/users
+    how='where anybody may write into the directory of the records'
     refused unreadable 5 alice 'fidokey enroll' "$asks" password_for_agent
     chmod 755 /etc/fidokey/users
     # Nobody's to read is nobody's to register.
     sed -i 's/self_service/selfservice/' /etc/fidokey/config.toml
+    how='where the policy cannot be read'
     refused unreadable 5 alice "rig-pkexec $self self-enroll" "$asks" password_for_agent
 }
 
@@ -213,7 +227,7 @@ given_the_key_that_proved_itself_removed_meanwhile_then_nothing_is_written() {
     expect_holds test ! -e $record
     # Whose keys root has taken away begins anew, with the password.
     key blank touch at-once
-    type_at alice 'fidokey enroll' "$asks" password_for_agent "$second" 'echo n'
+    type_at alice 'fidokey enroll' "$asks" password_for_agent
     expect_status 0
     expect_whole 1
 }
@@ -222,6 +236,7 @@ given_self_service_switched_off_meanwhile_then_nothing_is_written() {
     no_keys
     policy true
     plug blank never
+    how='where self-service is switched off while the key is touched'
     refused not_permitted 4 alice 'fidokey enroll' "$asks" password_for_agent "$register_cue" \
         'key blank await-asking; policy false; key blank touch at-once'
 }
@@ -235,13 +250,13 @@ given_two_first_registrations_at_once_then_one_is_in_by_the_password_alone() {
     key blank unplug
     log_from_here
     # Both know the password, and wait for a key.
-    type_at alice 'fidokey enroll --name one' "$asks" password_for_agent "$second" 'echo n' >/dev/null 2>&1 &
+    type_at alice 'fidokey enroll --name one' "$asks" password_for_agent >/dev/null 2>&1 &
     first=$!
     while ! pgrep -u root -x -f '/usr/bin/fidokey self-enroll one' >/dev/null && [ "$SECONDS" -lt "$until" ]; do
         sleep 0.1
     done
     whatever_it_shows type_at alice 'fidokey enroll --name two' "$asks" password_for_agent \
-        'Insert your security key' 'sleep 3; key blank plug >/dev/null' "$second" 'echo n'
+        'Insert your security key' 'sleep 3; key blank plug >/dev/null'
     wait "$first"
     told 1 'registered='
     told 1 'refused=.* verb=self-enroll reason=not_permitted'
@@ -273,7 +288,7 @@ given_closed_streams_then_nothing_of_ours_has_their_numbers() {
     policy true
     plug blank
     for close in '0<&-' '1>&-' '2>&-' '0<&- 1>&- 2>&-'; do
-        whatever_it_shows started '' '' "$close" "$second" 'echo n'
+        whatever_it_shows started '' '' "$close"
         # BAR E1: nothing is read from whoever has it done.
         told 1 'registered=.* key=odd'
         expect_whole 1
@@ -290,7 +305,7 @@ given_any_umask_then_the_modes_are_ours() {
     policy true
     plug blank
     for mask in 0 0777; do
-        started "umask $mask" '' '' "$second" 'echo n'
+        started "umask $mask" '' ''
         expect_status 0
         expect_whole 1
         expect_holds test "$(stat -c %a /etc/fidokey/users/.lock)" = 600
@@ -302,14 +317,14 @@ given_limits_then_the_record_is_whole_or_not_there() {
     policy true
     plug blank
     for limit in 'ulimit -f 0' 'ulimit -c unlimited; ulimit -f 0; trap "" XFSZ'; do
-        started "$limit" '' '' "$second" 'echo n'
+        started "$limit" '' ''
         expect_status 0
         told 1 'registered=.* key=odd'
         expect_whole 1
     done
     # With these pkexec itself may not come as far.
     for limit in 'ulimit -n 4' 'ulimit -n 8' 'ulimit -v 30000' 'ulimit -s 64' 'ulimit -t 1'; do
-        whatever_it_shows started "$limit" '' '' "$second" 'echo n'
+        whatever_it_shows started "$limit" '' ''
         if [ -e $record ]; then
             told 1 'registered=.* key=odd'
             expect_whole 1
@@ -335,8 +350,7 @@ given_signals_ignored_and_blocked_then_ctrl_c_cancels_all_the_same() {
 given_a_timer_that_runs_then_it_does_not_end_it() {
     policy true
     plug blank never
-    started '' "perl -e 'alarm 8; exec @ARGV'" '' "$register_cue" 'sleep 9; key blank touch at-once' \
-        "$second" 'echo n'
+    started '' "perl -e 'alarm 8; exec @ARGV'" '' "$register_cue" 'sleep 9; key blank touch at-once'
     expect_status 0
     told 1 'registered=.* key=odd'
     expect_whole 1
@@ -385,7 +399,7 @@ given_the_users_side_ended_or_stopped_then_the_privileged_one_is_on_its_own() {
     # Not the first process of the terminal, which would stop with it.
     type_at alice 'fidokey enroll; exit $?' "$asks" password_for_agent "$register_cue" \
         'key blank await-asking; pkill -STOP -u alice -x fidokey; key blank touch at-once' \
-        'Registered "' 'pkill -CONT -u alice -x fidokey' "$second" 'echo n'
+        'Registered "' 'pkill -CONT -u alice -x fidokey'
     expect_status 0
     told 1 'registered=.* by="alice via polkit"'
     expect_whole 1
@@ -399,7 +413,7 @@ given_the_user_then_the_privileged_process_cannot_be_signalled() {
     type_at alice 'fidokey enroll' "$asks" password_for_agent "$register_cue" \
         'key blank await-asking
          for signal in STOP KILL TERM HUP; do as alice pkill -$signal -f "fidokey self-enroll" && echo reached >/run/reached; done
-         key blank touch at-once' "$second" 'echo n'
+         key blank touch at-once'
     expect_status 0
     expect_holds test ! -e /run/reached
     told 1 'registered='

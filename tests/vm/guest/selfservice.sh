@@ -68,7 +68,7 @@ given_a_key_then_rename_and_remove_take_it_with_its_pin() {
     told 1 'removed=.* key="Brass 2" .* by="alice via polkit"'
     # sudo asks for it.
     refused no 1 alice 'fidokey remove steel' "$asks" password_for_agent "$pin" 'echo 1234'
-    expect_output 'Nothing was removed: it is the last key of alice'
+    expect_output 'Nothing was removed: alice would have no key'
     refused no 1 alice 'fidokey remove none' "$asks" password_for_agent "$pin" 'echo 1234'
     expect_output 'alice has no key "none".'
     kept_out 4 alice 'fidokey remove --force steel'
@@ -107,6 +107,8 @@ given_another_account_or_roots_options_then_only_root_does() {
     kept_out 4 alice 'fidokey enroll --algorithm es256'
     expect_output 'Only root can say --algorithm.'
     kept_out 4 alice 'fidokey enroll --verification none'
+    kept_out 4 alice 'fidokey enroll --timeout 5s'
+    expect_output 'Only root can say --timeout.'
     kept_out 4 alice 'fidokey reset alice'
 }
 
@@ -149,4 +151,19 @@ given_ctrl_c_at_the_password_or_at_the_touch_then_nothing_is_changed_and_the_ter
     expect_holds cmp /tmp/before /tmp/after
     run key steel transcript
     expect_count 1 'command CANCEL'
+}
+
+# What could not be proven then is not offered.
+given_a_first_key_without_a_pin_then_no_second_is_offered_and_it_is_said_what_is_missing() {
+    no_keys
+    policy true
+    plug plain
+    type_at alice 'fidokey enroll --name plain' "$asks" password_for_agent
+    expect_status 0
+    expect_output 'You have 1 key'
+    expect_output 'fidokey key pin set'
+    expect_no_output_of "$second"
+    refused verification_unavailable 4 alice 'fidokey enroll' "$asks" password_for_agent
+    expect_output 'Give it a PIN with `fidokey key pin set`'
+    expect_whole 1
 }

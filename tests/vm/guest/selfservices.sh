@@ -72,8 +72,11 @@ told() {
     case $1$2 in [1-9]refused=*) attempt "$(lines "$2")" ;; esac
 }
 
-# attempt LINES: what was tried, for docs/SELF-SERVICE.md, and what the log has of it.
+# attempt LINES: what was tried, and where `how` is set how, for docs/SELF-SERVICE.md, and what the log has of it.
+how=
 attempt() {
+    [ -z "$how" ] || echo "how: $how"
+    how=
     echo "tried: $last"
     sed -n 's/^.\{15\} /log: /p' <<<"$1"
 }

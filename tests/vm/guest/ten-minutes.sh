@@ -31,7 +31,7 @@ given_a_machine_that_nobody_has_set_up_then_the_doctor_says_what_to_do() {
 given_two_keys_then_they_are_registered_one_after_the_other() {
     plug blue at-once
     root 'fidokey enroll --user alice --name Blue' 'Register the second key now?' \
-        'pull blue >/dev/null; plug green at-once >/dev/null; echo y'
+        'echo y' 'then press Enter: ' 'pull blue >/dev/null; plug green at-once >/dev/null; echo'
     expect_status 0
     expect_output 'Registered "Blue" for alice'
     run fidokey list --user alice

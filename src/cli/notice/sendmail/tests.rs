@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use fidokey_system::signals::Undisturbed;
+
 use super::*;
 use crate::doctor::scratch::Scratch;
 
@@ -29,7 +31,10 @@ fn sent_by(
     tree.write(USUAL, format!("#!/bin/sh\nhere={}\n{script}\n", tree.path("").display()));
     tree.mode(USUAL, 0o755);
     let started = Instant::now();
+    // As it is sent: nothing ends the command before it is.
+    let undisturbed = Undisturbed::begin();
     let sending = system(&tree, patience).send("alice", MESSAGE);
+    drop(undisturbed);
     drop(guard);
     let result = sending.and_then(Sending::wait);
     (result, started.elapsed(), tree)
@@ -56,7 +61,7 @@ fn given_a_mail_system_then_it_gets_the_whole_message_and_nothing_of_ours() {
         LONG,
         "cat >\"$here/message\"; echo \"$*\" >\"$here/arguments\"; env >\"$here/environment\"; pwd >\"$here/directory\"
         ls -l /proc/self/fd | sed -n 's/.* \\([12]\\) -> /\\1 /p' >\"$here/streams\"; cut -d ' ' -f 5 /proc/$$/stat >\"$here/group\"
-        echo $$ >\"$here/own\"",
+        echo $$ >\"$here/own\"; grep SigBlk /proc/self/status >\"$here/blocked\"",
     );
     assert_eq!(result, Ok(()));
     let read = |name: &str| fs::read_to_string(tree.path(name)).unwrap();
@@ -64,6 +69,8 @@ fn given_a_mail_system_then_it_gets_the_whole_message_and_nothing_of_ours() {
     assert_eq!(read("arguments"), "-i -- alice\n");
     assert_eq!(read("directory"), "/\n");
     assert_eq!(read("group"), read("own"));
+    // Its alarms are its own, whatever the command does not want to hear while it tells.
+    assert_eq!(read("blocked").trim_start_matches("SigBlk:").trim(), "0000000000000000");
     assert!(read("streams").contains("2 /dev/null"), "{}", read("streams"));
     // PWD and _ are the shell's own.
     let mut environment: Vec<String> = read("environment")
@@ -126,8 +133,12 @@ fn given_a_program_that_is_none_then_it_is_said() {
     let tree = Scratch::new("mail-no-program");
     tree.write(USUAL, "\x7fELF");
     tree.mode(USUAL, 0o755);
-    // ENOEXEC.
-    assert_eq!(refused(&tree), NotSent::Unstarted(8));
+    // As everywhere, what is neither a program nor says by what it is to be run, the shell has a look at.
+    let guard = SCRIPTS.lock().unwrap();
+    let sending = system(&tree, LONG).send("alice", MESSAGE);
+    drop(guard);
+    let refused = sending.and_then(Sending::wait).unwrap_err();
+    assert!(matches!(refused, NotSent::Failed(_) | NotSent::Unstarted(8)), "{refused:?}");
 }
 
 #[test]

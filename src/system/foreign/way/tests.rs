@@ -50,7 +50,7 @@ impl System {
             let uid = fstat(&file).unwrap().st_uid;
             ground.whose(&path, &file, uid, &hands)
         });
-        whose.map_err(|error| {
+        whose.map(|(whose, _)| whose).map_err(|error| {
             let path = Path::new(&error.path);
             let path = path.strip_prefix(&self.0).or(path.strip_prefix("/")).unwrap_or(path);
             (error.reason, path.display().to_string())
