@@ -169,6 +169,7 @@ pub(crate) fn denied(reason: Reason, cause: Option<&Cause>, service: &str, user:
         | Reason::PinReplug
         | Reason::PinUnfit
         | Reason::PinWrong(_)
+        | Reason::RecordChanged
         | Reason::Rejected(_)
         | Reason::Remote
         | Reason::TouchTimeout
@@ -192,7 +193,9 @@ pub(crate) fn denied(reason: Reason, cause: Option<&Cause>, service: &str, user:
         Reason::KeyInaccessible => "Run the command as root: so does what asks for logins.",
         Reason::NoKey => "Plug in the key and leave it in.",
         Reason::NotEnrolled => "Register a key with `fidokey enroll`.",
-        Reason::NotRegistered => "See `fidokey list` for the keys of the account.",
+        Reason::NotRegistered | Reason::RecordChanged => {
+            "See `fidokey list` for the keys of the account."
+        }
         Reason::PinBlocked => "Reset it with `fidokey key reset`; what it holds is lost then.",
         Reason::PinChangeRequired => "Change it with `fidokey key pin change`.",
         Reason::PinDeclined | Reason::PinUnfit | Reason::PinWrong(_) => {

@@ -240,7 +240,7 @@ fn still_registered<M: Machine>(
         {
             Ok(())
         }
-        _ => Err(Reason::Rejected(Rejected::CredentialId)),
+        _ => Err(Reason::RecordChanged),
     }
 }
 

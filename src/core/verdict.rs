@@ -61,6 +61,8 @@ pub enum Reason {
     PinWrong(Option<u8>),
     /// The record is unreadable, unsafe, malformed or another account's.
     Record,
+    /// The key that signed was removed from the record, or has to prove more, since the record was read.
+    RecordChanged,
     /// The login comes from another machine and the policy refuses that.
     Remote,
     /// The assertion did not pass a check.
@@ -282,6 +284,13 @@ impl Reason {
                 5,
                 ASK_ADMINISTRATOR,
                 "The record is unreadable, unsafe, malformed or of another account.",
+            ),
+            Self::RecordChanged => (
+                "record_changed",
+                AUTH_ERR,
+                1,
+                NOT_ACCEPTED,
+                "The key was removed, or has to prove more, since the login began.",
             ),
             Self::Rejected(rejected) => (
                 rejected.word(),

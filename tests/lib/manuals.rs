@@ -15,7 +15,7 @@ use fidokey_core::state::keys as state;
 use fidokey_core::verdict::{Reason, Row};
 
 /// Every reason; [`Reason::Rejected`] and [`Reason::Fault`] once.
-pub const REASONS: [Reason; 28] = [
+pub const REASONS: [Reason; 29] = [
     Reason::Config,
     Reason::Conversation,
     Reason::CounterRegression,
@@ -36,6 +36,7 @@ pub const REASONS: [Reason; 28] = [
     Reason::PinUnfit,
     Reason::PinWrong(Some(5)),
     Reason::Record,
+    Reason::RecordChanged,
     Reason::Remote,
     Reason::Rejected(Rejected::Signature),
     Reason::Terminated,
@@ -70,14 +71,15 @@ pub const fn place(reason: Reason) -> usize {
         Reason::PinUnfit => 17,
         Reason::PinWrong(_) => 18,
         Reason::Record => 19,
-        Reason::Remote => 20,
-        Reason::Rejected(_) => 21,
-        Reason::Terminated => 22,
-        Reason::TouchTimeout => 23,
-        Reason::UserChanged => 24,
-        Reason::UserUnknown => 25,
-        Reason::VerificationFailed => 26,
-        Reason::VerificationUnavailable => 27,
+        Reason::RecordChanged => 20,
+        Reason::Remote => 21,
+        Reason::Rejected(_) => 22,
+        Reason::Terminated => 23,
+        Reason::TouchTimeout => 24,
+        Reason::UserChanged => 25,
+        Reason::UserUnknown => 26,
+        Reason::VerificationFailed => 27,
+        Reason::VerificationUnavailable => 28,
     }
 }
 
