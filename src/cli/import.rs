@@ -16,8 +16,7 @@ use fidokey_system::foreign::{self, Foreign};
 use fidokey_system::signals::Undisturbed;
 
 use crate::arguments::{Common, Import};
-use crate::manage::needed;
-use crate::needed::Needed;
+use crate::needed::{Demands, Needed};
 use crate::notice::{self, Change, What};
 use crate::outcome::{Exit, Failure, Outcome};
 use crate::registry::{credentials, join, locked, only_root};
@@ -159,6 +158,8 @@ impl Imported {
         when: &str,
         mut tell: Option<&mut Tell<'_>>,
     ) -> Result<Carried, Failure> {
+        // Before anything is written; what cannot be read is not held against anybody.
+        let demands = Demands::read(places).ok();
         let records = locked(places)?;
         let mut known = Known::read(&records)?;
         let mut carried = Carried::default();
@@ -184,7 +185,8 @@ impl Imported {
             // With a key that is not enough there it would no longer be left to its password, but denied.
             if had_none
                 && !added.is_empty()
-                && let Needed::More(service) = needed(places, &credentials)?
+                && let Some(demands) = &demands
+                && let Needed::More(service) = demands.on(&[], &credentials)
             {
                 let why = format!(
                     "{service} asks for a PIN or a fingerprint, and denies accounts whose keys prove a touch alone: register one that proves more first"

@@ -1,6 +1,5 @@
 //! `fidokey rename`, `remove` and `reset`: what is done to keys that are registered. None of it needs the key.
 
-use fidokey_core::config::ConfigFile;
 use fidokey_core::credential::{Credential, KeyName};
 use fidokey_core::date::rfc3339;
 use fidokey_core::enroll::EnrollError;
@@ -12,11 +11,10 @@ use fidokey_system::records::LockedRecords;
 use fidokey_system::signals::Undisturbed;
 
 use crate::arguments::{Remove, Rename, Reset};
-use crate::enroll::policy;
-use crate::needed::{self, Needed};
+use crate::needed::{Demands, Needed};
 use crate::notice::{Change, Telling, What};
 use crate::outcome::{Exit, Failure, Outcome};
-use crate::registry::{Right, change, credentials, locked, only_root};
+use crate::registry::{Right, change, credentials, is_called, locked, only_root};
 use crate::self_service::{self, Asked, Words};
 use crate::terminal::{note, print};
 use crate::{account, record};
@@ -78,9 +76,9 @@ pub(crate) fn remove(asked: &Remove) -> Outcome {
     let account = account::of_others(asked.user.as_ref(), "remove --user USER KEY")?;
     let by = account::own()?.name;
     let places = Places::system();
-    let needed = |left: &[Credential]| match asked.force {
+    let needed = |before: &[Credential], left: &[Credential]| match asked.force {
         true => Ok(Needed::Nowhere),
-        false => needed(&places, left),
+        false => needed(&places, before, left),
     };
     remove_one(&places, &account, &asked.key, by.as_str(), Right::Root, needed)?;
     Ok(Exit::Done)
@@ -96,7 +94,7 @@ pub(crate) fn remove_one(
     known: &str,
     by: &str,
     right: Right<'_>,
-    needed: impl FnOnce(&[Credential]) -> Result<Needed, Failure>,
+    needed: impl FnOnce(&[Credential], &[Credential]) -> Result<Needed, Failure>,
 ) -> Result<(), Failure> {
     let undisturbed = Undisturbed::begin();
     let (gone, left) = removed(places, account, right, known, needed)?;
@@ -121,7 +119,7 @@ pub(crate) fn reset(asked: &Reset) -> Outcome {
     let places = Places::system();
     if !asked.force {
         let user = account.name.as_str();
-        needed(&places, &[])?
+        needed(&places, &[], &[])?
             .refuse(user, format!("If it is meant: `fidokey reset --force {user}`."))?;
     }
     // Whoever has this done must not end it before it is told.
@@ -145,13 +143,20 @@ pub(crate) fn reset(asked: &Reset) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Who asks for more than the keys that are left.
+/// Who asks for more than the keys that are `left` of those `before`.
 ///
 /// # Errors
-/// [`Failure`] where the policy cannot be read.
-pub(crate) fn needed(places: &Places, left: &[Credential]) -> Result<Needed, Failure> {
-    let policy: ConfigFile = policy(places)?;
-    Ok(needed::by(places, &policy, left))
+/// [`Failure`] where the policy cannot be read, and none is left: nobody is let in by any then.
+pub(crate) fn needed(
+    places: &Places,
+    before: &[Credential],
+    left: &[Credential],
+) -> Result<Needed, Failure> {
+    match Demands::read(places) {
+        Ok(demands) => Ok(demands.on(before, left)),
+        Err(_) if !left.is_empty() => Ok(Needed::Nowhere),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Renames the key `known` of `account`: the name that it had, what it is now, and how many keys there are.
@@ -167,9 +172,8 @@ pub(crate) fn renamed(
 ) -> Result<(KeyName, Credential, usize), Failure> {
     let alter = |credentials: &mut Vec<Credential>, _: &LockedRecords<'_>| {
         let at = place(credentials, account, known)?;
-        let taken =
-            |(other, credential): (usize, &Credential)| other != at && credential.name == *name;
-        if credentials.iter().enumerate().any(taken) {
+        let others = credentials.iter().enumerate().filter(|(other, _)| *other != at);
+        if others.into_iter().any(|(_, other)| is_called(other, name)) {
             return Err(EnrollError::NameTaken.into());
         }
         let Some(credential) = credentials.get_mut(at) else { return Err(missing(account, known)) };
@@ -191,9 +195,10 @@ pub(crate) fn removed(
     account: &Account,
     right: Right<'_>,
     known: &str,
-    needed: impl FnOnce(&[Credential]) -> Result<Needed, Failure>,
+    needed: impl FnOnce(&[Credential], &[Credential]) -> Result<Needed, Failure>,
 ) -> Result<(Credential, usize), Failure> {
     let alter = |credentials: &mut Vec<Credential>, _: &LockedRecords<'_>| {
+        let before = credentials.clone();
         let gone = credentials.remove(place(credentials, account, known)?);
         let user = account.name.as_str();
         let remedy = match right {
@@ -204,7 +209,7 @@ pub(crate) fn removed(
             // None of it is anybody's but root's.
             _ => "Register another key first: `fidokey enroll`.".to_owned(),
         };
-        needed(credentials)?.refuse(user, remedy)?;
+        needed(&before, credentials)?.refuse(user, remedy)?;
         Ok((gone, credentials.len()))
     };
     change(places, account, right, alter, |(gone, _)| (What::Removed, gone))
@@ -241,7 +246,7 @@ fn place(credentials: &[Credential], account: &Account, known: &str) -> Result<u
                 "\"{known}\" is the name of one key of {} and the CRED of another.",
                 account.name
             ),
-            "Say the one key's CRED, or the other one's name.",
+            "To mean the key of that name say its CRED, to mean the other one say its name.",
         )),
     }
 }

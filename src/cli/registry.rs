@@ -142,6 +142,11 @@ pub(crate) fn nobody_elses(
     Ok(())
 }
 
+/// Whether `name` means `known` where a key is named: it is its name, or its tag.
+pub(crate) fn is_called(known: &Credential, name: &KeyName) -> bool {
+    known.name == *name || record::tag(known) == name.as_str()
+}
+
 /// Puts the new one behind `existing`, under another name of its model where its own is taken, see [`add`].
 ///
 /// # Errors
@@ -157,7 +162,7 @@ pub(crate) fn join(
     if existing.iter().any(|known| known.id == new.id) {
         return Err(EnrollError::AlreadyRegistered);
     }
-    if existing.iter().any(|known| known.name == new.name) {
+    if existing.iter().any(|known| is_called(known, &new.name)) {
         let model = rename.ok_or(EnrollError::NameTaken)?;
         new.name = key_name::free(model, existing).ok_or(EnrollError::Full)?;
     }

@@ -15,7 +15,11 @@ export LC_ALL=C
 # milliseconds WORD...: of one run, as the mean of many.
 milliseconds() {
     local spent
-    # It fails where root has no key, and has done all the same by then.
+    # 1 where root has no key, and has done all the same by then.
+    "$command" "$@" >/dev/null 2>&1 || [ "$?" = 1 ] || {
+        echo "fidokey $* does not work" >&2
+        exit 1
+    }
     spent=$({ time for ((run = 0; run < runs; run++)); do "$command" "$@" >/dev/null 2>&1 || true; done; } 2>&1)
     awk -v runs="$runs" '{ printf "%.1f", ($1 + $2) * 1000 / runs }' <<<"$spent"
 }

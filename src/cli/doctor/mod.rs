@@ -11,7 +11,7 @@ mod records;
 mod report;
 #[cfg(test)]
 pub(crate) mod scratch;
-mod stacks;
+pub(crate) mod stacks;
 mod states;
 mod world;
 

@@ -18,7 +18,7 @@ use super::report::{Place, Report, word};
 use super::world::World;
 use crate::stack::{BESIDE, INCLUDED};
 
-mod services;
+pub(crate) mod services;
 
 use services::{Reader, SERVICES_MAX, odd_files, services};
 

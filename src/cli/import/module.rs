@@ -93,7 +93,7 @@ impl Module {
             let chain = match Chain::read(service.as_bytes(), files) {
                 Ok(chain) => chain,
                 // Nobody knows what another libpam makes of it, and every service reads one that all fall back to.
-                Err(Trouble::Doubtful { .. }) => return Err(doubtful(service)),
+                Err(trouble @ Trouble::Doubtful { .. }) => return Err(doubtful(&trouble)),
                 // It lets nobody in by pam_u2f.
                 Err(_) => continue,
             };
@@ -203,10 +203,10 @@ impl Said {
     }
 }
 
-fn doubtful(service: &str) -> Failure {
+fn doubtful(trouble: &Trouble) -> Failure {
     Failure::new(
         Exit::Unreadable,
-        format!("What the PAM stack of {service} asks of keys is in doubt: see `fidokey doctor`."),
+        format!("What pam-u2f asks of keys is in doubt: {trouble}."),
         SAY_IT,
     )
 }

@@ -70,9 +70,14 @@ fn given_the_tag_of_the_list_then_it_is_that_key() {
         Record::parse(&file.text).unwrap().credentials.iter().map(record::tag).collect();
     renamed(&places, &alice(), Right::Root, &tags[1], &name("White")).unwrap();
     assert_eq!(names(&tree), ["Blue", "White"]);
-    // Whoever calls one key as the log calls another one has neither removed by it.
-    renamed(&places, &alice(), Right::Root, "Blue", &name(&tags[1])).unwrap();
-    let none = |_: &[Credential]| Ok(Needed::Nowhere);
+    // Nobody calls a key as the log calls another one.
+    let taken = renamed(&places, &alice(), Right::Root, "Blue", &name(&tags[1])).unwrap_err();
+    says(&taken, Exit::No, "already has a key of that name");
+    // Where somebody has written that into the record, neither is removed by it.
+    let path = "etc/fidokey/users/1000.toml";
+    let text = fs::read_to_string(tree.path(path)).unwrap();
+    tree.write(path, text.replace("\"Blue\"", &format!("\"{}\"", tags[1])));
+    let none = |_: &[Credential], _: &[Credential]| Ok(Needed::Nowhere);
     let refused = removed(&places, &alice(), Right::Root, &tags[1], none).unwrap_err();
     says(&refused, Exit::No, "is the name of one key of alice and the CRED of another");
     assert_eq!(names(&tree), [tags[1].as_str(), "White"]);
@@ -93,7 +98,7 @@ fn given_a_service_that_wants_a_pin_then_the_last_key_that_has_one_takes_force()
         "etc/fidokey/config.toml",
         "schema = 1\n[service.sudo]\nverification = \"required\"\n",
     );
-    let asks = |left: &[Credential]| needed(&places, left);
+    let asks = |before: &[Credential], left: &[Credential]| needed(&places, before, left);
     let refused = removed(&places, &alice(), Right::Root, "Blue", asks).unwrap_err();
     says(
         &refused,
@@ -102,6 +107,28 @@ fn given_a_service_that_wants_a_pin_then_the_last_key_that_has_one_takes_force()
     );
     removed(&places, &alice(), Right::Root, "Old", asks).unwrap();
     assert_eq!(names(&tree), ["Blue"]);
+    // What proves nothing is no loss, and what only an alternative asks for the password stands in for.
+    tree.write(
+        path,
+        text("alice", 1000, &[])
+            + &credential("Old", "u2f", "none")
+            + &credential("Older", "u2f", "none"),
+    );
+    removed(&places, &alice(), Right::Root, "Old", asks).unwrap();
+    let both = || text("alice", 1000, &["Blue"]) + &credential("Old", "u2f", "none");
+    tree.write(path, both());
+    let line = LINE.replace("mode=second-factor", "mode=alternative");
+    assert_ne!(line, LINE);
+    tree.write("etc/pam.d/sudo", format!("{line}\nauth requisite pam_unix.so\n"));
+    removed(&places, &alice(), Right::Root, "Blue", asks).unwrap();
+    // A login from elsewhere wants it where nothing else does; what stands in no service is nobody's.
+    tree.write(path, both());
+    tree.write("etc/pam.d/sudo", format!("auth requisite pam_unix.so\n{LINE}\n"));
+    tree.write("etc/fidokey/config.toml", "schema = 1\n[service.sudo]\nremote = \"verify\"\n");
+    let refused = removed(&places, &alice(), Right::Root, "Blue", asks).unwrap_err();
+    says(&refused, Exit::No, "sudo asks for a PIN or a fingerprint");
+    fs::rename(tree.path("etc/pam.d/sudo"), tree.path("etc/pam.d/sudo.dpkg-old")).unwrap();
+    removed(&places, &alice(), Right::Root, "Blue", asks).unwrap();
 }
 
 // E9.
@@ -109,11 +136,11 @@ fn given_a_service_that_wants_a_pin_then_the_last_key_that_has_one_takes_force()
 fn given_the_last_key_and_a_service_that_asks_for_it_then_it_takes_force() {
     let tree = keys("manage-last", &["Blue", "Green"]);
     let places = tree.places();
-    let asks = |left: &[Credential]| needed(&places, left);
+    let asks = |before: &[Credential], left: &[Credential]| needed(&places, before, left);
     // No stack asks for a key yet.
-    assert_eq!(asks(&[]).unwrap(), Needed::Nowhere);
+    assert_eq!(asks(&[], &[]).unwrap(), Needed::Nowhere);
     tree.write("etc/pam.d/sudo", format!("auth requisite pam_unix.so\n{LINE}\n"));
-    assert_eq!(asks(&[]).unwrap(), Needed::Weaker("sudo".to_owned()));
+    assert_eq!(asks(&[], &[]).unwrap(), Needed::Weaker("sudo".to_owned()));
     removed(&places, &alice(), Right::Root, "Green", asks).unwrap();
     let before = fs::read(tree.path("etc/fidokey/users/1000.toml")).unwrap();
     let refused = removed(&places, &alice(), Right::Root, "Blue", asks).unwrap_err();
@@ -139,16 +166,18 @@ fn given_the_last_key_and_a_service_that_asks_for_it_then_it_takes_force() {
     assert_eq!(refused.exit(), Exit::Unreadable);
     tree.write("etc/fidokey/config.toml", "schema = 1\n");
     tree.write("etc/pam.d/sudo", format!("{LINE} nouserok\n"));
-    assert_eq!(asks(&[]).unwrap(), Needed::Denied("sudo".to_owned()));
+    assert_eq!(asks(&[], &[]).unwrap(), Needed::Denied("sudo".to_owned()));
     // Nor does what no stack is to us, and may be to another release of libpam.
     tree.write("etc/pam.d/sudo", format!("{LINE}\nauth include\n"));
-    assert_eq!(asks(&[]).unwrap(), Needed::Denied("sudo".to_owned()));
+    assert_eq!(asks(&[], &[]).unwrap(), Needed::Denied("sudo".to_owned()));
     tree.write("etc/pam.d/sudo", "auth include\n");
-    assert_eq!(asks(&[]).unwrap(), Needed::Nowhere);
+    assert_eq!(asks(&[], &[]).unwrap(), Needed::Nowhere);
     assert_eq!(fs::read(tree.path("etc/fidokey/users/1000.toml")).unwrap(), before);
     let (gone, left) =
-        removed(&places, &alice(), Right::Root, "Blue", |_: &[Credential]| Ok(Needed::Nowhere))
-            .unwrap();
+        removed(&places, &alice(), Right::Root, "Blue", |_: &[Credential], _: &[Credential]| {
+            Ok(Needed::Nowhere)
+        })
+        .unwrap();
     assert_eq!((gone.name.as_str(), left), ("Blue", 0));
     // Proven absent, and not a record of nothing, which would deny.
     assert_eq!(places.read_record(1000), Ok(None));
@@ -162,8 +191,13 @@ fn given_a_record_that_is_none_then_reset_removes_it_and_the_others_say_what_is_
     assert_eq!(emptied(&places, &alice()).unwrap().map(|gone| gone.len()), None);
     for broken in ["schema = 9\n", ""] {
         tree.write("etc/fidokey/users/1000.toml", broken);
-        let refused =
-            removed(&places, &alice(), Right::Root, "Blue", |_: &[Credential]| Ok(Needed::Nowhere));
+        let refused = removed(
+            &places,
+            &alice(),
+            Right::Root,
+            "Blue",
+            |_: &[Credential], _: &[Credential]| Ok(Needed::Nowhere),
+        );
         assert_eq!(refused.unwrap_err().exit(), Exit::Unreadable);
         let refused = renamed(&places, &alice(), Right::Root, "Blue", &name("Red"));
         assert_eq!(refused.unwrap_err().exit(), Exit::Unreadable);
@@ -173,7 +207,9 @@ fn given_a_record_that_is_none_then_reset_removes_it_and_the_others_say_what_is_
     // Another account's is not this one's to remove by the way, but reset is asked to by number.
     tree.write("etc/fidokey/users/1000.toml", text("bob", 1000, &["Blue"]));
     let refused =
-        removed(&places, &alice(), Right::Root, "Blue", |_: &[Credential]| Ok(Needed::Nowhere));
+        removed(&places, &alice(), Right::Root, "Blue", |_: &[Credential], _: &[Credential]| {
+            Ok(Needed::Nowhere)
+        });
     assert_eq!(refused.unwrap_err().exit(), Exit::Unreadable);
     assert_eq!(emptied(&places, &alice()).unwrap().map(|gone| gone.len()), Some(1));
 }
@@ -188,7 +224,7 @@ fn given_two_that_change_at_once_then_both_have_done_so() {
         let (places, all) = (&places, &all);
         scope.spawn(move || {
             for one in &all[..8] {
-                let none = |_: &[Credential]| Ok(Needed::Nowhere);
+                let none = |_: &[Credential], _: &[Credential]| Ok(Needed::Nowhere);
                 removed(places, &alice(), Right::Root, one, none).unwrap();
             }
         });

@@ -163,7 +163,7 @@ fn given_a_change_of_a_users_then_the_log_has_it_before_the_record_has() {
     let proven = credential("a");
     let right = Right::Key(alice(), &proven);
     crate::manage::renamed(&places, &hers, right, "b", &KeyName::new("c").unwrap()).unwrap();
-    crate::manage::removed(&places, &hers, right, "c", |_| Ok(crate::needed::Needed::Nowhere))
+    crate::manage::removed(&places, &hers, right, "c", |_, _| Ok(crate::needed::Needed::Nowhere))
         .unwrap();
     assert_eq!(
         logged(),

@@ -175,7 +175,7 @@ fn grant(places: &Places, account: &Account, since: u64, wish: Wish) -> Result<E
             }
         }
         Wish::Remove(key) => {
-            let needed = |left: &[Credential]| needed(places, left);
+            let needed = |before: &[Credential], left: &[Credential]| needed(places, before, left);
             waited(|| remove_one(places, account, key.as_str(), &by, right, needed))?;
         }
         Wish::Rename(key, name) => {

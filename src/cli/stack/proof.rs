@@ -30,7 +30,10 @@ pub(super) fn prove(
     // Ctrl-C ends the command once the directory is gone; until then nothing is changed.
     let _signals = Signals::begin();
     let directory = Scratch::make(texts)?;
-    say(&format!("Log in once by the new stack of {service}, as {}; nothing is changed before:", account.name));
+    say(&format!(
+        "Log in once by the new stack of {service}, as {}; nothing is changed before:",
+        account.name
+    ));
     let tty = own_tty();
     let mut terminal = Terminal;
     // As a setuid program that the account has started: what asks nobody but root (pam_rootok) must ask now.

@@ -49,7 +49,7 @@ pub(super) fn odd_files(world: &World, stacks: &Stacks, report: &mut Report) {
 }
 
 /// The names of services and of what services include; and of the latter which are included.
-pub(super) fn services(stacks: &Stacks) -> (BTreeSet<String>, BTreeSet<String>) {
+pub(crate) fn services(stacks: &Stacks) -> (BTreeSet<String>, BTreeSet<String>) {
     let mut services = BTreeSet::new();
     for name in stacks.services() {
         // libpam puts the name of a service into lower case: it never comes to others.
@@ -74,13 +74,13 @@ pub(super) fn services(stacks: &Stacks) -> (BTreeSet<String>, BTreeSet<String>) 
 }
 
 /// [`Files`] that keep in mind what was asked for.
-pub(super) struct Reader<'s> {
+pub(crate) struct Reader<'s> {
     stacks: &'s Stacks,
     read: RefCell<BTreeSet<Vec<u8>>>,
 }
 
 impl<'s> Reader<'s> {
-    pub(super) const fn new(stacks: &'s Stacks) -> Self {
+    pub(crate) const fn new(stacks: &'s Stacks) -> Self {
         Self { stacks, read: RefCell::new(BTreeSet::new()) }
     }
 
@@ -91,7 +91,7 @@ impl<'s> Reader<'s> {
     }
 
     /// Whether one of the texts names the module, in whatever way.
-    pub(super) fn names_us(&self) -> bool {
+    pub(crate) fn names_us(&self) -> bool {
         let text = |name: &Vec<u8>| self.stacks.stack(name);
         self.read.borrow().iter().filter_map(text).any(|text| names_us(&text))
     }
