@@ -106,10 +106,14 @@ kept_out() {
 
 # shut_out USER LINE [TEXT ACTION]...: polkit or pkexec refuses, and says so in the log.
 shut_out() {
-    local found
+    local found until
     kept_out 127 "$@"
     last="${WITH:+$WITH }$last"
-    found=$(tail -n "+$((logged + 1))" /run/syslog | grep -E "pkexec\[[0-9]+\]: $1: ")
+    # The journal may lag behind.
+    until=$((SECONDS + 3))
+    until found=$(tail -n "+$((logged + 1))" /run/syslog | grep -E "pkexec\[[0-9]+\]: $1: ") || [ "$SECONDS" -ge "$until" ]; do
+        sleep 0.1
+    done
     [ -n "$found" ] || complain 'pkexec has said nothing'
     attempt "$found"
 }
