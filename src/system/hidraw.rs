@@ -1,6 +1,6 @@
 //! The FIDO keys that are plugged in, through `/dev/hidraw*`.
 //!
-//! Which nodes are keys, [`Sysfs`] says.
+//! Which nodes are keys, sysfs says, see `sysfs.rs`.
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
