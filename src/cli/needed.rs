@@ -68,8 +68,7 @@ impl Demands {
         let policy = policy(places)?;
         let stacks = Stacks::new(places.clone());
         let mut demands = Vec::new();
-        let (services, included) = services(&stacks);
-        for service in services.difference(&included) {
+        for service in &services(&stacks).0 {
             let reader = Reader::new(&stacks);
             let Ok(chain) = Chain::read(service.as_bytes(), &reader) else {
                 // Another release of libpam may read it.

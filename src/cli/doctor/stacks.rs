@@ -16,11 +16,11 @@ use fidokey_system::stacks::Stacks;
 
 use super::report::{Place, Report, word};
 use super::world::World;
-use crate::stack::{BESIDE, INCLUDED};
+use crate::stack::BESIDE;
 
 pub(crate) mod services;
 
-use services::{Reader, SERVICES_MAX, odd_files, services};
+use services::{Reader, odd_files, services};
 
 /// How many services are named in a sentence.
 const NAMED_MAX: usize = 4;
@@ -44,9 +44,9 @@ pub(crate) fn examine(
     report: &mut Report,
 ) -> Vec<Asking> {
     let stacks = Stacks::new(world.places.clone());
-    let (services, included) = services(&stacks);
+    let (services, there_are_more) = services(&stacks);
     odd_files(world, &stacks, report);
-    if services.len() >= SERVICES_MAX {
+    if there_are_more {
         let wrong = "There are more services than are gone through; the rest was left out.";
         let place = Place::file(&world.place("/etc/pam.d"));
         report.found(
@@ -60,10 +60,6 @@ pub(crate) fn examine(
         Examiner { world, policy, stacks: &stacks, found: BTreeMap::new(), asking: Vec::new() };
     let (mut silent, mut named) = (Vec::new(), false);
     for service in &services {
-        // A fragment is no service: what it is worth shows in those that include it.
-        if included.contains(service) && !INCLUDED.contains(&service.as_str()) {
-            continue;
-        }
         report.looked_at.services = report.looked_at.services.saturating_add(1);
         match examiner.service(service) {
             true => named = true,

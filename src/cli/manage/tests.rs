@@ -127,6 +127,11 @@ fn given_a_service_that_wants_a_pin_then_the_last_key_that_has_one_takes_force()
     tree.write("etc/fidokey/config.toml", "schema = 1\n[service.sudo]\nremote = \"verify\"\n");
     let refused = removed(&places, &alice(), Right::Root, "Blue", asks).unwrap_err();
     says(&refused, Exit::No, "sudo asks for a PIN or a fingerprint");
+    // Also where another service includes it, as on Fedora.
+    tree.write("etc/pam.d/sudo-i", "auth include sudo\n");
+    let refused = removed(&places, &alice(), Right::Root, "Blue", asks).unwrap_err();
+    says(&refused, Exit::No, "sudo asks for a PIN or a fingerprint");
+    fs::remove_file(tree.path("etc/pam.d/sudo-i")).unwrap();
     fs::rename(tree.path("etc/pam.d/sudo"), tree.path("etc/pam.d/sudo.dpkg-old")).unwrap();
     removed(&places, &alice(), Right::Root, "Blue", asks).unwrap();
 }

@@ -11,6 +11,7 @@ use fidokey_system::tree::{Seen, SeenKind};
 
 use crate::doctor::report::{Place, Report, word};
 use crate::doctor::world::World;
+use crate::stack::INCLUDED;
 
 /// What package managers and editors leave beside a file.
 const LEFT_BEHIND: [&str; 9] = [
@@ -25,7 +26,7 @@ const LEFT_BEHIND: [&str; 9] = [
     ".rpmsave",
 ];
 /// The most services that are gone through. There are some dozens.
-pub(super) const SERVICES_MAX: usize = 10_000;
+const SERVICES_MAX: usize = 10_000;
 
 /// What stands where a stack should and is none that could be gone through.
 pub(super) fn odd_files(world: &World, stacks: &Stacks, report: &mut Report) {
@@ -48,8 +49,9 @@ pub(super) fn odd_files(world: &World, stacks: &Stacks, report: &mut Report) {
     }
 }
 
-/// The names of services and of what services include; and of the latter which are included.
-pub(crate) fn services(stacks: &Stacks) -> (BTreeSet<String>, BTreeSet<String>) {
+/// The services, and whether there are more than are gone through. A fragment is none: what it is worth shows in those that
+/// include it.
+pub(crate) fn services(stacks: &Stacks) -> (BTreeSet<String>, bool) {
     let mut services = BTreeSet::new();
     for name in stacks.services() {
         // libpam puts the name of a service into lower case: it never comes to others.
@@ -70,7 +72,9 @@ pub(crate) fn services(stacks: &Stacks) -> (BTreeSet<String>, BTreeSet<String>) 
         included
             .extend(reader.names().into_iter().filter(|name| name != service && name != "other"));
     }
-    (services, included)
+    let there_are_more = services.len() >= SERVICES_MAX;
+    services.retain(|name| !included.contains(name) || INCLUDED.contains(&name.as_str()));
+    (services, there_are_more)
 }
 
 /// [`Files`] that keep in mind what was asked for.
