@@ -114,6 +114,10 @@ impl UserPresence for Finger {
 
 pub(super) struct MonotonicClock;
 
+/// How long `OpenSK` waits for the next report of a message, and makes no other timer. Where it is at home a report is read
+/// when it comes; the thread that reads it here may not have got its turn, and gives it ten times as long.
+const NEXT_REPORT_MS: usize = 100;
+
 /// The moment at which a timer ends; none has ended.
 #[derive(Default)]
 pub(super) struct Timer(Option<Instant>);
@@ -122,6 +126,7 @@ impl Clock for MonotonicClock {
     type Timer = Timer;
 
     fn make_timer(&mut self, ms: usize) -> Timer {
+        let ms = if ms == NEXT_REPORT_MS { ms * 10 } else { ms };
         Timer(Some(Instant::now() + milliseconds(ms)))
     }
 
