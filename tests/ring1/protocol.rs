@@ -408,3 +408,62 @@ impl Device for Busy {
         self.queued.take().map_or_else(|| self.own.pop(), |(_, report)| report)
     }
 }
+
+/// A key that waits so long for the next report of a message, and then forgets it.
+struct Impatient {
+    key: Script,
+    patience: Duration,
+    heard: Option<Duration>,
+    said: Option<Report>,
+}
+
+impl Device for Impatient {
+    fn receive(&mut self, now: Duration, report: &Report) {
+        let begins = report[4] & 0x80 != 0;
+        let late = self.heard.is_some_and(|heard| now >= heard + self.patience);
+        match (begins, self.heard) {
+            (false, None) => return,
+            (false, Some(_)) if late => {
+                self.heard = None;
+                let mut error = [0; 64];
+                error[..4].copy_from_slice(&report[..4]);
+                error[4..8].copy_from_slice(&[0xbf, 0, 1, 0x05]);
+                self.said = Some(error);
+                return;
+            }
+            _ => self.heard = Some(now),
+        }
+        self.key.receive(now, report);
+    }
+
+    fn due(&self) -> Option<Duration> {
+        self.said.map(|_| Duration::ZERO).or_else(|| self.key.due())
+    }
+
+    fn pop(&mut self) -> Report {
+        self.said.take().unwrap_or_else(|| self.key.pop())
+    }
+}
+
+/// BAR D2: a process that did not get its turn between two reports of a message says it again. Where that is always so, the key is
+/// given up, as is one that says so of a message that came at once.
+#[test]
+fn given_a_message_that_was_held_up_then_it_is_sent_again_a_few_times() {
+    let held_up = |patience: u64, spans: &[Duration]| {
+        let (key, _) = soft_key(&[Secret::new(1, 64)], Behaviour::default());
+        let patience = Duration::from_millis(patience);
+        let mut keys = SimKeys::with(Impatient { key, patience, heard: None, said: None });
+        keys.pauses.extend(spans);
+        let (code, host, keys) = login_with(keys);
+        let line = &host.logged[0].1;
+        let asked = keys.commands().iter().filter(|command| **command == "getAssertion").count();
+        (code, line.contains("CTAPHID error 0x05"), asked)
+    };
+    let long = Duration::from_millis(150);
+    assert_eq!(held_up(100, &[]), (0, false, 1));
+    assert_eq!(held_up(100, &[Duration::from_millis(90)]), (0, false, 1));
+    assert_eq!(held_up(100, &[long]), (0, false, 2));
+    assert_eq!(held_up(100, &[Duration::ZERO, long]), (0, false, 2));
+    assert_eq!(held_up(100, &[long; 100]), (7, true, 5));
+    assert_eq!(held_up(0, &[]), (7, true, 1));
+}

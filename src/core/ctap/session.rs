@@ -25,6 +25,12 @@ pub const RETRY: Duration = Duration::from_millis(100);
 const SETTLE: Duration = Duration::from_millis(500);
 /// CTAPHID's `ERR_CHANNEL_BUSY` (CTAP 2.1 section 11.2.9.1.6).
 const CHANNEL_BUSY: u8 = 0x06;
+/// Its `ERR_MSG_TIMEOUT`: the reports of a message came too far apart, and none of it counts.
+const MESSAGE_TIMEOUT: u8 = 0x05;
+/// How far apart they may be without this process having been held up. Keys have been seen that wait for 100 ms.
+const PROMPT: Duration = Duration::from_millis(50);
+/// How often a message is sent again that was held up: by then the whole machine is too slow.
+const HELD_UP_MAX: u32 = 4;
 
 /// Why a key gave no answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,6 +77,8 @@ pub struct Session<'b, 'k, K: Keys> {
     nonce: u64,
     /// A request was sent and its final frame has not come.
     owed: bool,
+    /// The last request came to the key more slowly than this process meant to send it.
+    held_up: bool,
 }
 
 impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
@@ -100,8 +108,15 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
             pause(bus, key, until).await?;
         }
         // From here on the key is closed on every way out.
-        let mut session =
-            Self { bus, key, link: Link::default(), capabilities: 0, nonce, owed: false };
+        let mut session = Self {
+            bus,
+            key,
+            link: Link::default(),
+            capabilities: 0,
+            nonce,
+            owed: false,
+            held_up: false,
+        };
         // The lock may have come at the last moment: the channel has its own time.
         let opened = session.bus.now()?.after(LOCK_WAIT).min(end);
         session.open_channel(opened).await?;
@@ -192,7 +207,8 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
     }
 
     /// Sends `request`, a CTAP2 message (`command::CBOR`) or a CTAP1 one (`command::MSG`), and returns the response, `until` at the latest. A key that is
-    /// busy with another channel is asked again for 3 seconds.
+    /// busy with another channel is asked again for 3 seconds, and one that got the request too slowly, since this process was
+    /// held up, four times.
     ///
     /// # Errors
     /// See [`CallError`]. After [`CallError::Broken`] and [`CallError::Hid`] the channel has been reset and
@@ -204,6 +220,7 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
         until: Moment,
     ) -> Result<Vec<u8>, CallError> {
         let busy_until = self.bus.now()?.after(LOCK_WAIT).min(until);
+        let mut again = 0_u32;
         loop {
             match self.call_once(command, request, until).await {
                 Err(CallError::Hid(CHANNEL_BUSY)) => {
@@ -223,6 +240,14 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
                     self.open_channel(reset).await?;
                     // Not before: a key that waits for a touch ignores INIT, and has to be cancelled.
                     self.owed = false;
+                    // The key is not to blame where the scheduler is, or whoever has stopped the process.
+                    if error == CallError::Hid(MESSAGE_TIMEOUT)
+                        && self.held_up
+                        && again < HELD_UP_MAX
+                    {
+                        again = again.saturating_add(1);
+                        continue;
+                    }
                     return Err(error);
                 }
                 other => return other,
@@ -251,7 +276,7 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
     ) -> Result<Vec<u8>, CallError> {
         let reports = self.link.request(command, request).ok_or(CallError::TooLong)?;
         self.owed = true;
-        self.send(&reports, until)?;
+        self.held_up = self.send(&reports, until)? >= PROMPT;
         let mut heard = self.bus.now()?;
         loop {
             match self.hear(heard.after(SILENCE), until).await? {
@@ -358,13 +383,16 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
     }
 
     /// Sends a message, `until` at the latest but for its first report: the bus gives a key up to 5 seconds to
-    /// take each. One that did not take it is not asked again, as one that was removed would be: everybody would wait for it each
+    /// take each. How far apart two of them were at the most. One that did not take it is not asked again, as one that was removed would be: everybody would wait for it each
     /// time.
-    fn send(&mut self, reports: &[Report], until: Moment) -> Result<(), CallError> {
+    fn send(&mut self, reports: &[Report], until: Moment) -> Result<Duration, CallError> {
         let mut begun = self.bus.now()?;
+        let mut apart = Duration::ZERO;
         for (index, report) in reports.iter().enumerate() {
             if index != 0 {
-                begun = self.bus.now()?;
+                let now = self.bus.now()?;
+                apart = apart.max(begun.until(now));
+                begun = now;
                 if begun >= until {
                     return Err(CallError::Elapsed);
                 }
@@ -374,7 +402,7 @@ impl<'b, 'k, K: Keys> Session<'b, 'k, K> {
                 return Err(if stuck { CallError::Silent } else { CallError::Gone });
             }
         }
-        Ok(())
+        Ok(apart.max(begun.until(self.bus.now()?)))
     }
 
     /// Reads what still comes: until the final frame of a cancelled request, 200 ms of silence, or `end`.

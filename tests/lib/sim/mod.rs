@@ -14,6 +14,7 @@ pub mod watched;
 pub mod world;
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub struct SimKeys {
     pub fault: Option<(u64, Fault)>,
     /// How long every key takes to take a report that continues a message: the kernel waits for up to 5 seconds.
     pub send_takes: Duration,
+    /// How long the process does not get its turn before each of the next reports that continue a message.
+    pub pauses: VecDeque<Duration>,
     /// Keys that take so many reports and then none, also plugged in anew: the kernel gives up on each after 5 seconds.
     pub stuck: Vec<(KeyId, u64)>,
     calls: u64,
@@ -116,6 +119,7 @@ impl Default for SimKeys {
             plan: Vec::new(),
             fault: None,
             send_takes: Duration::ZERO,
+            pauses: VecDeque::new(),
             stuck: Vec::new(),
             calls: 0,
             in_use: Rc::default(),
@@ -339,7 +343,7 @@ impl Keys for SimKeys {
             None => {}
         }
         if report[4] & 0x80 == 0 {
-            self.now += self.send_takes;
+            self.now += self.send_takes + self.pauses.pop_front().unwrap_or_default();
         }
         let now = self.now;
         let slot = self.slot(key);
