@@ -31,7 +31,7 @@ pub(super) fn prove(
     let _signals = Signals::begin();
     let directory = Scratch::make(texts)?;
     say(&format!(
-        "Log in once by the new stack of {service}, as {}; nothing is changed before:",
+        "Before anything is changed, log in by the new stack of {service}, as {}:",
         account.name
     ));
     let tty = own_tty();
