@@ -411,6 +411,8 @@ given_a_key_that_is_plugged_in_anew_and_touched_then_it_is_reset() {
 
 # BAR E2.
 given_a_second_key_is_wanted_then_it_is_changed_for_the_first_and_registered_there_and_then() {
+    # Whatever other scenarios have left.
+    rm -f /etc/fidokey/users/1000.toml
     plug first
     type_at root 'fidokey enroll --user alice --name First' 'Register the second key now?' 'echo y' \
         'then press Enter: ' 'pull first >/dev/null; plug second >/dev/null; echo'
