@@ -86,13 +86,13 @@ given_a_key_without_a_pin_then_it_gets_one() {
 
 given_the_wrong_present_pin_then_a_try_is_spent_and_then_it_is_changed() {
     plug blue
-    type_at root 'fidokey key pin change' 'has now: ' 'echo 9999' 'New PIN: ' 'echo 5555' 'again: ' 'echo 5555'
+    type_at root 'fidokey key pin change' 'The PIN it has now: ' 'echo 9999' 'New PIN: ' 'echo 5555' 'again: ' 'echo 5555'
     expect_status 1
     expect_output 'Wrong PIN. Tries left on this key: 7.'
-    type_at root 'fidokey key pin change' 'has now: ' "echo $pin" 'New PIN: ' 'echo 5555' 'again: ' 'echo 5555'
+    type_at root 'fidokey key pin change' 'The PIN it has now: ' "echo $pin" 'New PIN: ' 'echo 5555' 'again: ' 'echo 5555'
     expect_status 0
     expect_output 'The PIN was changed.'
-    type_at root 'fidokey key pin change' 'has now: ' 'echo 5555' 'New PIN: ' "echo $pin" 'again: ' "echo $pin"
+    type_at root 'fidokey key pin change' 'The PIN it has now: ' 'echo 5555' 'New PIN: ' "echo $pin" 'again: ' "echo $pin"
     expect_status 0
 }
 
