@@ -98,7 +98,7 @@ given_the_wrong_present_pin_then_a_try_is_spent_and_then_it_is_changed() {
 
 given_a_pin_that_is_pasted_then_the_marks_around_it_are_not_of_it() {
     plug blue
-    type_at root 'fidokey key pin check' 'Tries left: ' 'printf "\033[200~%s\033[201~\n" "$pin"'
+    type_at root 'fidokey key pin check' 'Security key PIN: ' 'printf "\033[200~%s\033[201~\n" "$pin"'
     expect_status 0
     expect_output 'The PIN is right.'
 }
