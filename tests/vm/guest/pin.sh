@@ -121,7 +121,8 @@ given_few_tries_left_then_the_pin_is_not_asked_for_until_it_was_checked() {
     expect_denied
     expect_output 'PIN of "brass": 3 tries left. See `fidokey key pin check`.'
     expect_logged 1 'code=7 reason=pin_guarded user=alice'
-    type_at root 'fidokey key pin check' 'Tries left: 3.' 'echo 1234'
+    type_at root 'fidokey key pin check' 'Security key PIN: ' 'echo 1234'
+    expect_output 'Tries left: 3.'
     expect_status 0
     expect_output 'The PIN is right. Tries left on this key: 8.'
     sudo_id alice "$pin_prompt" 'echo 1234'
