@@ -222,3 +222,6 @@ fn number(text: &str) -> Option<i64> {
     let number: i64 = digits.get(..end)?.parse().ok()?;
     Some(if text.starts_with('-') { number.saturating_neg() } else { number })
 }
+
+#[cfg(test)]
+mod tests;
